@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a node fails on request.
+/// How a requested fault stops a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopMode {

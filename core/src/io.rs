@@ -61,7 +61,7 @@ pub enum Dismissal {
     ReadsTooSlowly,
     /// The node has reached its limit of clients.
     TooManyClients,
-    /// The node crashes on request, and the state of the connection is lost with it.
+    /// The node is crashed by a requested fault, and the state of the connection is lost with it.
     NodeFails,
 }
 

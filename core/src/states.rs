@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum NodeState {
     /// Serving.
     Up,
-    /// No neighbour receives frames from it, or it is failing on request.
+    /// No neighbour receives frames from it, or it is stopped by a requested fault.
     Failed,
     /// It is back and catching up; it leads no group yet.
     Recovering,
@@ -59,7 +59,7 @@ impl std::fmt::Display for StorageState {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
-    /// The node that received the request is failing on request, so it has no state of its groups.
+    /// The node that received the request is stopped by a requested fault, so it has no state of its groups.
     NodeFailed,
     /// Fewer voters than a majority can be reached.
     NoQuorum,

@@ -5,7 +5,7 @@
 mod binary;
 #[path = "wire/equality.rs"]
 mod equality;
-#[path = "wire/examples.rs"]
+#[path = "wire/examples/mod.rs"]
 mod examples;
 #[path = "wire/json.rs"]
 mod json;

@@ -2,12 +2,13 @@
 //! decisions.
 //!
 //! ```text
-//! command -> config -> process -> storage, runtime, transport      (one node)
-//! command -> cluster -> child processes of `cubecast node`         (a cluster on one machine)
+//! command -> config -> process -> storage, runtime, queues, transport   (one node)
+//! command -> cluster -> child processes of `cubecast node`              (a cluster on one machine)
 //! ```
 
 pub mod client;
 pub mod cluster;
+pub mod codec;
 pub mod command;
 pub mod config;
 pub mod dashboard;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod output;
 pub mod private;
 pub mod process;
+pub mod queues;
 pub mod runtime;
 pub mod shutdown;
 pub mod storage;

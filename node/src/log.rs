@@ -173,7 +173,7 @@ pub fn event(told: &WatchEvent) {
             debug!(%node, %topic, %subscriber, offset = offset.0, "Message {offset} of {topic} pushed to {subscriber}");
         }
         Event::Stopped { mode, duration_ms } => {
-            warn!(%node, ?mode, duration_ms, "Node {node} fails on request ({mode:?}, for {duration_ms} ms)");
+            warn!(%node, ?mode, duration_ms, "Node {node} is stopped by a requested fault ({mode:?}, for {duration_ms} ms)");
         }
         Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is online again"),
         Event::CaughtUp { group, applied } => {

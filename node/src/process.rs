@@ -11,20 +11,21 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::codec::Rules;
 use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::failure::Failure;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::queues::inbox::inbox;
+use crate::queues::signals::Signals;
+use crate::runtime::Runtime;
 use crate::runtime::clock::Clock;
 use crate::runtime::disk::{Disk, ThreadedDisk};
-use crate::runtime::inbox::inbox;
 use crate::runtime::machine::Machine;
-use crate::runtime::{Runtime, Signals};
 use crate::shutdown::{self, Shutdown};
 use crate::storage::{FolderIdentity, RedbStore, StorageError};
 use crate::transport::budget::{BUDGET, Budget};
-use crate::transport::codec::Rules;
 use crate::transport::handshake::Credentials;
 use crate::transport::origin::OriginRules;
 use crate::transport::places::{Places, Undecided, clients_for, raise_descriptors};
@@ -155,7 +156,7 @@ fn tell_start(config: &Config) {
     let neighbours: Vec<_> = node.neighbours().map(|peer: Vertex| peer.to_string()).collect();
     info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts. Neighbours: {}", neighbours.join(", "));
     if config.allow_faults {
-        info!(%node, "Faults on request are allowed: clients can make node {node} fail and cut its links");
+        info!(%node, "Requested faults are allowed: clients can stop node {node} and cut its links");
     }
     let dashboard = &config.dashboard;
     match dashboard.exists() || matches!(dashboard, Dashboard::Off) {

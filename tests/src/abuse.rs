@@ -116,7 +116,7 @@ impl Attack {
                 flood(address, As::Client, &frame(TEXT, pull.to_string().as_bytes())).await
             }
             Attack::RepeatedWatches => {
-                let watch = json!({"action": "watch", "frames": true, "sample": 1});
+                let watch = json!({"action": "watch", "sample": 1});
                 flood(address, As::Client, &frame(TEXT, watch.to_string().as_bytes()).repeat(100)).await
             }
             Attack::UnfinishedMessages => {
@@ -131,7 +131,7 @@ impl Attack {
             }
             Attack::Watchers => {
                 let mut stranger = Stranger::connect(address, As::Client).await?;
-                let watch = json!({"action": "watch", "frames": true}).to_string();
+                let watch = json!({"action": "watch"}).to_string();
                 stranger.send(TEXT, watch.as_bytes()).await.map_err(broken)?;
                 wait_for_end(&mut stranger.0).await
             }

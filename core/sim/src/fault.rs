@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::Cluster;
 use crate::disk::{self, Damage, Lost};
 use crate::network::EdgeConditions;
+use crate::places::{Edge, any_vertex, edge_list, list, pick, some_edges};
 
 /// One fault.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,17 +40,17 @@ pub enum Fault {
     /// The wall clock is wrong by `by_us` microseconds until the end.
     Clock { node: Vertex, by_us: i64 },
     /// These directions of edges drop all frames.
-    Cut { edges: Vec<(Vertex, Vertex)> },
+    Cut { edges: Vec<Edge> },
     /// No frame passes between these vertices and the others. With `one_way`, only frames from these to the others are
     /// dropped.
     Partition { side: Vec<Vertex>, one_way: bool },
     /// The connections between neighbours break with the frames in transit, and are then established again.
-    Break { edges: Vec<(Vertex, Vertex)> },
+    Break { edges: Vec<Edge> },
     /// These directions of edges delay, lose, duplicate, reorder or alter frames.
-    Degrade { edges: Vec<(Vertex, Vertex)>, conditions: EdgeConditions },
-    /// The node is requested to fail (`stop_node`).
+    Degrade { edges: Vec<Edge>, conditions: EdgeConditions },
+    /// A requested fault stops the node (`stop_node`).
     Stop { node: Vertex, mode: StopMode },
-    /// The node is requested to degrade an edge (`set_link`).
+    /// A requested fault degrades an edge (`set_link`).
     Link { from: Vertex, to: Vertex, conditions: LinkConditions },
     /// The clients of a node lose their connections, and possibly the answers on them.
     Clients { node: Vertex },
@@ -169,8 +170,8 @@ impl FaultClass {
             FaultClass::Partition => "the cube is split into two sides",
             FaultClass::Break => "connections break, and frames in transit are lost",
             FaultClass::Degrade => "edges delay, lose, duplicate, reorder and corrupt frames",
-            FaultClass::Stop => "a node fails on request: crash, wipe or pause",
-            FaultClass::Link => "an edge is cut, delayed or made lossy on request",
+            FaultClass::Stop => "a node is stopped by a requested fault: crash, wipe or pause",
+            FaultClass::Link => "an edge is cut, delayed or made lossy by a requested fault",
             FaultClass::Clients => "clients lose their connections, and the answers in transit",
         }
     }
@@ -323,28 +324,11 @@ impl std::fmt::Display for Fault {
                     altering * 100.0
                 )
             }
-            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
-            Fault::Link { from, to, conditions } => write!(f, "{from} -> {to} on request: {conditions:?}"),
+            Fault::Stop { node, mode } => write!(f, "{node} is stopped by a requested fault: {mode:?}"),
+            Fault::Link { from, to, conditions } => write!(f, "{from} -> {to} by a requested fault: {conditions:?}"),
             Fault::Clients { node } => write!(f, "the clients of {node} lose their connections"),
         }
     }
-}
-
-fn list(vertices: &[Vertex]) -> String {
-    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn edge_list(edges: &[(Vertex, Vertex)]) -> String {
-    edges.iter().map(|(from, to)| format!("{from}->{to}")).collect::<Vec<_>>().join(", ")
-}
-
-fn pick<T: Copy>(choices: &[T], random: &mut fastrand::Rng) -> T {
-    choices[random.u32(..choices.len() as u32) as usize]
-}
-
-fn any_vertex(dimension: Dimension, random: &mut fastrand::Rng) -> Vertex {
-    let index = random.u32(..dimension.size() as u32);
-    dimension.vertices().nth(index as usize).expect("the index is below the cube's size")
 }
 
 /// Draws a set of vertices: half of the time about a quarter of all, a quarter of the time about half, otherwise all.
@@ -354,20 +338,6 @@ fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex
     let mut chosen: BTreeSet<Vertex> = dimension.vertices().filter(|_| random.u8(..4) < 4 / share).collect();
     chosen.insert(any_vertex(dimension, random));
     chosen.into_iter().collect()
-}
-
-/// Draws up to four edges, each in one direction or, half of the time, in both.
-fn some_edges(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<(Vertex, Vertex)> {
-    let mut edges = BTreeSet::new();
-    for _ in 0..random.u8(1..=4) {
-        let from = any_vertex(dimension, random);
-        let to = from.across(random.u8(..dimension.bits()));
-        edges.insert((from, to));
-        if random.bool() {
-            edges.insert((to, from));
-        }
-    }
-    edges.into_iter().collect()
 }
 
 fn bad_conditions(random: &mut fastrand::Rng) -> EdgeConditions {

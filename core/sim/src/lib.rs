@@ -12,7 +12,7 @@
 //! | `simulation` | one run, step by step: clients and faults, healing, the evidence |
 //! | `cluster`, `host` | the nodes, their clock and everything in transit between them; one machine |
 //! | `network`, `disk` | the effect of an edge on a frame; the effect of a crash or a flipped bit on a disk |
-//! | `fault`, `nemesis` | the possible faults, as data; their execution and end |
+//! | `fault`, `places`, `nemesis` | the possible faults, as data; their random places; their execution and end |
 //! | `clients` | execution of the workload, and its history |
 //! | `recovery` | healing, and the checks that the cluster recovers by itself |
 //! | `traffic`, `scale` | frames by purpose; growth of routing, failure news and leadership costs with the cube |
@@ -26,6 +26,7 @@ mod fault;
 mod host;
 mod nemesis;
 mod network;
+pub mod places;
 mod recovery;
 mod report;
 pub mod scale;

@@ -71,7 +71,7 @@ impl Nemesis {
         }
     }
 
-    /// Ends all faults and recovers the nodes that were requested to fail.
+    /// Ends all faults and recovers the nodes that requested faults have stopped.
     pub fn heal(&mut self, cluster: &mut Cluster) {
         self.next = self.plan.len();
         for (_, fault) in std::mem::take(&mut self.active) {

@@ -13,7 +13,7 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message, NodeStatus};
 use cubecast_core::wire::client::{Action, Read, Write};
 
-use crate::check::evidence::Recovery;
+use crate::check::evidence::{Holdings, Recovery};
 use crate::check::history::{Answered, Operation};
 use crate::check::workload::Workload;
 use crate::clients::Clients;
@@ -34,20 +34,11 @@ const MOST_LOOKS: u32 = 10;
 
 /// The messages of a topic at one replica; `None`: the replica has no such topic.
 type Holding = Option<Vec<Message>>;
-type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Holding>>;
 
 /// Waits for the recovery, and records when each part of it was complete.
 pub(super) fn recover(cluster: &mut Cluster, clients: &mut Clients, nemesis: &mut Nemesis) -> Recovery {
     let healed = cluster.now();
-    let mut recovery = Recovery {
-        healed,
-        limit: LIMIT,
-        published: None,
-        homes_lead: None,
-        replicas_equal: None,
-        outboxes_empty: None,
-        remains: Vec::new(),
-    };
+    let mut recovery = Recovery::begun(healed, LIMIT);
     let until = healed + LIMIT;
     let mut farewell = clients.workload.farewell();
     loop {

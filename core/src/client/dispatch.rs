@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::client::io::{ClientError, FellOver, Notice, SocketId, Target, Ticket};
-use crate::client::job::{Job, JobId, Owner, State, pushed};
+use crate::client::job::{Job, JobId, Owner, State};
 use crate::client::nodes::{PeerIndex, backoff};
 use crate::client::rules::{is_repeatable, nearest_first};
 use crate::client::sockets::{Alarm, FlightPurpose, Role};
@@ -100,7 +100,7 @@ impl Client {
 
     fn ask_on_own_socket(&mut self, id: JobId, peer: PeerIndex) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let Some(key) = pushed(&job.action) else { return };
+        let Some(key) = job.action.push_subscription() else { return };
         let socket = self.open_socket(peer, Role::Deliveries(key, id));
         self.waiting.remove(&id);
         self.set_state(id, State::Opening(socket));

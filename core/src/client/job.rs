@@ -102,18 +102,7 @@ impl Job {
 
     /// Whether it needs a socket of its own.
     pub fn is_push(&self) -> bool {
-        pushed(&self.action).is_some()
-    }
-}
-
-/// The key of the push subscription that an action requests.
-pub(super) fn pushed(action: &Action) -> Option<SessionKey> {
-    match action {
-        Action::Write(
-            Write::Subscribe { topic, subscriber, push: true, .. }
-            | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
-        ) => Some((topic.clone(), subscriber.clone())),
-        _ => None,
+        self.action.push_subscription().is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::client::io::{ClientEffect, ClientError, SocketId, Target};
-use crate::client::job::{Job, JobId, Owner, Session, SessionKey, State, from_cursor, pushed};
+use crate::client::job::{Job, JobId, Owner, Session, SessionKey, State, from_cursor};
 use crate::client::nodes::PeerIndex;
 use crate::client::sockets::{Role, Socket};
 use crate::cube::Vertex;
@@ -36,7 +36,7 @@ impl Client {
     pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, answer: &Answer) {
         let Some(job) = self.jobs.get(&id) else { return };
         match (&job.action, &answer.result) {
-            (action, Ok(Done::Subscribed { topic_id, cursor, .. })) if pushed(action).is_some() => {
+            (action, Ok(Done::Subscribed { topic_id, cursor, .. })) if action.push_subscription().is_some() => {
                 let (owner, action, to) = (job.owner.clone(), action.clone(), job.to);
                 let session = Session { action, to, topic: *topic_id, next: *cursor, socket: Some(socket) };
                 self.note_subscribed(&owner, session, socket);
@@ -56,7 +56,7 @@ impl Client {
     }
 
     fn note_subscribed(&mut self, owner: &Owner, mut session: Session, socket: SocketId) {
-        let Some(key) = pushed(&session.action) else { return };
+        let Some(key) = session.action.push_subscription() else { return };
         if let (Owner::Resubscribe(_), Some(earlier)) = (owner, self.sessions.get(&key)) {
             if earlier.topic != session.topic {
                 self.drop_socket(socket);

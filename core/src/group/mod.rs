@@ -10,6 +10,7 @@
 mod applying;
 mod changes;
 mod commit_notification;
+mod effect;
 mod elections;
 mod leading;
 mod limits;
@@ -19,32 +20,32 @@ mod message;
 mod mistakes;
 #[cfg(test)]
 mod reachable;
+mod ready;
 pub mod snapshot;
 mod state;
 mod transfer;
 
 pub use changes::Proposed;
+pub use effect::{GroupEffect, TopicChange};
 pub use elections::TICK;
 pub use limits::LogLimits;
 pub use message::{MemberChange, check_entry};
 
 use std::collections::{BTreeMap, VecDeque};
 
-use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use raft::{Config, RawNode, ReadOnlyOption, Ready, StateRole};
+use raft::eraftpb::{Message, MessageType};
+use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 
 use crate::bugs::{Bug, Bugs};
 use crate::cube::Vertex;
-use crate::identity::{NodeId, RequestKey};
-use crate::names::{Offset, TopicId, TopicName};
+use crate::identity::NodeId;
+use crate::names::{Offset, TopicId};
 use crate::placement;
-use crate::records::{LogEntry, StoredMessage};
 use crate::states::Role;
 use crate::store::{Checkpoint, HardState, RecoveredGroup, Write};
 use crate::time::Instant;
-use crate::topics::{Outcome, Topics};
-use crate::wire::answer::Failure;
-use crate::wire::peer::{RaftMessage, SnapshotFrame};
+use crate::topics::Topics;
+use crate::wire::peer::RaftMessage;
 use changes::Changes;
 use commit_notification::CommitNotification;
 use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
@@ -55,88 +56,6 @@ use message::Unusable;
 /// The maximum bytes of entries in one append message, and of commands in one entry.
 const MESSAGE_BYTES: u64 = 1024 * 1024;
 const IN_FLIGHT_MESSAGES: usize = 128;
-
-/// An action or a notification of a group, in order.
-#[derive(Debug)]
-pub enum GroupEffect {
-    Write(Write),
-    Send {
-        to: NodeId,
-        message: RaftMessage,
-        /// The message may wait for another frame in the same direction.
-        can_wait: bool,
-    },
-    SendSnapshot {
-        to: NodeId,
-        frame: SnapshotFrame,
-    },
-    /// Read messages for a snapshot's receiver. The result goes to [`Group::handle_read_for_snapshot`].
-    ReadForSnapshot {
-        to: NodeId,
-        transfer: u64,
-        topic: TopicId,
-        from: Offset,
-        end: Offset,
-    },
-    /// A command of the log was applied.
-    Applied {
-        index: u64,
-        key: RequestKey,
-        outcome: Result<Outcome, Failure>,
-        change: TopicChange,
-    },
-    /// A linearizable read may be served now.
-    ReadReady {
-        ticket: u64,
-    },
-    RoleChanged {
-        role: Role,
-        term: u64,
-        leader: Option<NodeId>,
-    },
-    MembersChanged,
-    /// The members for which the next change of members waits have confirmed the last change.
-    ChangeIsKnown,
-    Committed {
-        index: u64,
-    },
-    SnapshotProgress {
-        received: u64,
-        total: u64,
-    },
-    /// A snapshot was installed: topics may have appeared or disappeared.
-    SnapshotInstalled,
-    /// An entry in a member's message differs from what its proposer wrote. The message was dropped.
-    Altered {
-        from: NodeId,
-        index: u64,
-        why: String,
-    },
-    /// A problem to report as a warning.
-    Trouble(String),
-}
-
-/// The effect of an applied command on the messages.
-#[derive(Debug)]
-pub enum TopicChange {
-    Nothing,
-    Stored {
-        topic: TopicName,
-        id: TopicId,
-        message: StoredMessage,
-    },
-    Created {
-        topic: TopicName,
-    },
-    Deleted {
-        topic: TopicName,
-        id: TopicId,
-    },
-    /// A subscription to the topic ended.
-    Unsubscribed {
-        id: TopicId,
-    },
-}
 
 /// One member's state of a replica group.
 pub struct Group {
@@ -412,136 +331,10 @@ impl Group {
         std::mem::take(&mut self.effects)
     }
 
-    fn carry_out(&mut self, now: Instant, batch: u64, mut ready: Ready) {
-        self.take_reads(&mut ready);
-        let immediate = ready.take_messages();
-        self.send_at(now, immediate);
-        let writes_before = self.effects.len();
-        let installed = (!ready.snapshot().is_empty()).then(|| ready.snapshot().clone());
-        if let Some(snapshot) = &installed {
-            self.install(snapshot);
-        }
-        self.append(ready.take_entries());
-        self.state_is_unwritten |= ready.hs().is_some();
-        if ready.must_sync() {
-            self.write_hard_state();
-        }
-        let messages = ready.take_persisted_messages();
-        let committed = ready.take_committed_entries();
-        let changes_members = installed.is_some() || committed.iter().any(is_member_change);
-        if changes_members {
-            // A member's confirmation of a change of members must also hold after a restart.
-            self.changes.written_in = Some(batch);
-        }
-        let wrote = changes_members || self.effects.len() > writes_before;
-        let number = ready.number();
-        self.raw.advance_append_async(ready);
-        let installed = installed.map(|snapshot| snapshot.get_metadata().index);
-        self.await_write(wrote.then_some(batch), Unwritten { batch, ready: number, messages, installed });
-        self.apply(committed);
-    }
-
-    fn await_write(&mut self, batch: Option<u64>, unwritten: Unwritten) {
-        if self.bugs.has(Bug::AcknowledgesBeforeSync) {
-            return self.finish_ready(unwritten);
-        }
-        // A ready without writes still waits for the earlier ones.
-        match batch.or_else(|| self.unwritten.back().map(|last| last.batch)) {
-            Some(batch) => self.unwritten.push_back(Unwritten { batch, ..unwritten }),
-            None => self.finish_ready(unwritten),
-        }
-    }
-
-    fn finish_ready(&mut self, written: Unwritten) {
-        self.raw.on_persist_ready(written.ready);
-        if let Some(index) = written.installed {
-            self.raw.advance_apply_to(index);
-        }
-        if self.bugs.has(Bug::AcknowledgesWithoutFollowers) && self.is_leader() {
-            self.answer_before_commit();
-        }
-        self.send_all(written.messages);
-    }
-
     /// A snapshot has replaced the log and is not durable yet. Raft cannot read its log, and must not start an
     /// election.
     fn is_installing(&self) -> bool {
         self.unwritten.iter().any(|unwritten| unwritten.installed.is_some())
-    }
-
-    fn append(&mut self, mut entries: Vec<Entry>) {
-        if self.bugs.has(Bug::ConflictIsKept) {
-            entries.retain(|entry| entry.index > self.raw.store().last());
-        }
-        if entries.is_empty() {
-            return;
-        }
-        let stored: Vec<LogEntry> = entries.iter().cloned().map(message::entry_from_raft).collect();
-        self.log_bytes_since_checkpoint += entries.iter().map(|entry| entry.data.len() as u64).sum::<u64>();
-        self.raw.mut_store().append(entries);
-        self.effects.push(GroupEffect::Write(Write::Append { group: self.home, entries: stored }));
-    }
-
-    /// If only the commit index has grown, it is written with the next entries, which saves a sync.
-    fn write_hard_state(&mut self) {
-        if std::mem::take(&mut self.state_is_unwritten) {
-            let raft = &self.raw.raft;
-            let state = HardState { term: raft.term, vote: raft.vote, commit: raft.raft_log.committed };
-            self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
-        }
-    }
-
-    fn take_reads(&mut self, ready: &mut Ready) {
-        for read in ready.take_read_states() {
-            if let Ok(bytes) = <[u8; 8]>::try_from(read.request_ctx.as_slice()) {
-                self.reads.push((read.index, u64::from_le_bytes(bytes)));
-            }
-        }
-    }
-
-    /// Releases a read when everything committed at the time of its request is applied here.
-    fn release_reads(&mut self) {
-        let applied = self.applied_index();
-        let ready = self.reads.extract_if(.., |(index, _)| *index <= applied);
-        self.effects.extend(ready.map(|(_, ticket)| GroupEffect::ReadReady { ticket }));
-    }
-
-    fn send_at(&mut self, now: Instant, messages: Vec<Message>) {
-        for message in in_order(messages) {
-            if message.get_msg_type() == MessageType::MsgSnapshot {
-                self.offer_snapshot(now, message);
-            } else {
-                self.send(message);
-            }
-        }
-    }
-
-    fn send_all(&mut self, messages: Vec<Message>) {
-        for message in in_order(messages) {
-            self.send(message);
-        }
-    }
-
-    fn send(&mut self, message: Message) {
-        if message.get_msg_type() == MessageType::MsgAppendResponse && !message.reject {
-            self.acknowledged = (message.term, message.index);
-        }
-        let can_wait = self.can_wait(&message);
-        if matches!(message.get_msg_type(), MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse) {
-            self.commit_told = (message.term, message.commit);
-        }
-        if let Some(message) = message::from_raft(message) {
-            self.effects.push(GroupEffect::Send { to: message.to, message, can_wait });
-        }
-    }
-
-    /// Whether a message may wait: it answers a heartbeat of a leader that needs no quick answer. No read is pending,
-    /// everything here is committed, and the leader has been informed of that.
-    fn can_wait(&self, message: &Message) -> bool {
-        let answers_heartbeat = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
-        let tells_nothing_new = self.commit_told == (message.term, message.commit);
-        let last = self.raw.raft.raft_log.last_index();
-        answers_heartbeat && message.context.is_empty() && tells_nothing_new && message.commit == last
     }
 
     fn report(&mut self) {
@@ -556,17 +349,6 @@ impl Group {
             self.effects.push(GroupEffect::Committed { index });
         }
     }
-}
-
-fn is_member_change(entry: &Entry) -> bool {
-    entry.get_entry_type() != EntryType::EntryNormal
-}
-
-/// Sorts by recipient. Raft iterates over its members in the order of a hash table, which depends on the machine's word
-/// size. The order of messages to the same recipient is kept.
-fn in_order(mut messages: Vec<Message>) -> Vec<Message> {
-    messages.sort_by_key(|message| message.to);
-    messages
 }
 
 fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {

@@ -1,4 +1,4 @@
-//! Requests that concern this process as a whole: its status, failing on request, returning early, and conditions of
+//! Requests that concern this process as a whole: its status, requested faults, returning early, and conditions of
 //! links.
 
 use super::Node;

@@ -9,7 +9,7 @@
 //! For this to hold, every node records its first meeting with a member durably before it processes that member's first
 //! message.
 //!
-//! A failure on request ends after a set duration, or on command. A crash loses everything that is not on disk and
+//! A requested fault ends after a set duration, or on command. A crash loses everything that is not on disk and
 //! closes all connections to neighbours. A wipe also erases the disk, so the node returns as a new incarnation. A pause
 //! only stops the node from sending and processing. The lifecycle decides when; the node drops and creates the parts.
 
@@ -45,7 +45,7 @@ pub(super) struct Lifecycle {
     started_in: u64,
     /// The batch that records the first meeting with each member.
     met_in: BTreeMap<Vertex, u64>,
-    /// A requested failure that has not begun.
+    /// A requested fault that has not begun.
     stopping: Option<Stopping>,
     random: fastrand::Rng,
 }
@@ -54,11 +54,11 @@ enum Phase {
     /// Finds out whether this vertex was a member before.
     Joining(Joining),
     Serving,
-    /// Paused on request: memory is kept, and nothing is sent or processed.
+    /// Paused by a requested fault: memory is kept, and nothing is sent or processed.
     Paused {
         until: Instant,
     },
-    /// Crashed on request: memory is lost.
+    /// Crashed by a requested fault: memory is lost.
     Crashed {
         until: Instant,
         wipe: bool,
@@ -186,7 +186,7 @@ impl Lifecycle {
 
     // Starting and joining.
 
-    /// Starts with the recovered state. `wiped`: the disk was erased on request, so an empty folder does not make a
+    /// Starts with the recovered state. `wiped`: a requested fault erased the disk, so an empty folder does not make a
     /// node with a previous identity a founder. `seen`: the own incarnation that other nodes report.
     pub fn start(&mut self, now: Now, recovered: Recovered, wiped: bool, seen: Option<Incarnation>, out: &mut Out) {
         self.phase = Phase::Serving;
@@ -345,7 +345,7 @@ impl Lifecycle {
         self.stopping = Some(Stopping { due: now + TIME_TO_ANSWER, mode, lasts: Duration::from_millis(duration_ms) });
     }
 
-    /// Ends a failure early. A requested failure that has not begun is cancelled.
+    /// Ends a requested fault early. A requested fault that has not begun is cancelled.
     pub fn handle_recover(&mut self, now: Instant) {
         self.stopping = None;
         if let Phase::Paused { until } | Phase::Crashed { until, .. } = &mut self.phase {

@@ -18,7 +18,7 @@
 //! | `coordinator` | what clients asked here until it is answered; their connections and push sessions |
 //! | `replica_server` | what other nodes ask of this one as a leader or replica |
 //! | `outbox` | publishes with `ack: one` that are not in the log yet |
-//! | `lifecycle` | the identity of this process, its phase, and its failures on request |
+//! | `lifecycle` | the identity of this process, its phase, and its requested faults |
 //! | `groups` | the members of groups that this node runs |
 //! | `storage` | the room on this node's disk |
 //! | `asks` | the asks of this node that await a reply, and the part that receives it |
@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `view`, `out` | what all parts may look at; what all parts produce |
 //! | `status`, `room`, `usability` | queries on the view: status, room on the disks, whether groups take publishes |
-//! | `dispatch`, `admin` | carries out the effects of the parts, the overlay and the groups; faults on request |
+//! | `dispatch`, `admin` | carries out the effects of the parts, the overlay and the groups; requested faults |
 //! | `vocabulary`, `supply`, `expiry` | small types and functions that several parts use |
 //! | `queues` | the length and limit of every queue that others can fill |
 

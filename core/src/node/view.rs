@@ -97,7 +97,7 @@ impl View {
         (self.lifecycle.starts() << 32) + out.next_token()
     }
 
-    /// The failure of all requests while this node fails on request.
+    /// The failure of all requests while this node is stopped by a requested fault.
     pub fn node_failed(&self) -> Failure {
         ErrorCode::NodeFailed
             .because(format!("node {} is stopped by a requested fault; use another node, or recover it", self.me))

@@ -178,7 +178,7 @@ error_codes! {
     Unavailable = "unavailable",
     /// The outcome was not known in time. Retry, with the same sequence number if there is one.
     Timeout = "timeout",
-    /// The node that received the request is failing on request; use another node.
+    /// The node that received the request is stopped by a requested fault; use another node.
     NodeFailed = "node_failed",
     /// The node was started without `--allow-faults`.
     FaultsForbidden = "faults_forbidden",
@@ -316,8 +316,8 @@ pub struct NodeView {
     pub node: Vertex,
     /// The node's address for clients.
     pub address: String,
-    /// The node's incarnation; 0 if it is not known.
     pub state: NodeState,
+    /// The node's incarnation; 0 if it is not known.
     pub incarnation: u32,
     /// The groups that it leads, by their homes.
     pub leads: Vec<Vertex>,
@@ -423,7 +423,7 @@ pub struct LinkStatus {
 }
 
 /// Counts since the process started. The counts of frames sent, received, forwarded and dropped also restart when the
-/// node returns from a crash on request.
+/// node recovers from a crash by a requested fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Requests from clients.
@@ -454,20 +454,6 @@ pub struct Counters {
     pub repaired: u64,
 }
 
-impl ServerFrame {
-    /// The approximate size of the frame on its way to a client, in bytes. The node that fills a client's queue and the
-    /// runtime that drains it both count in this measure, independent of the client's encoding.
-    pub fn weight(&self) -> u64 {
-        const FRAME: u64 = 128;
-        match self {
-            ServerFrame::Answer(answer) => FRAME + answer.weight(),
-            ServerFrame::Message(delivery) => FRAME + delivery.message.weight(),
-            ServerFrame::Event(_) => 2 * FRAME,
-            ServerFrame::SubscriptionEnded(_) => FRAME,
-        }
-    }
-}
-
 impl SubscriptionEnded {
     /// The error that a request for this subscription would return.
     pub fn failure(&self) -> Failure {
@@ -484,13 +470,6 @@ impl SubscriptionEnded {
     }
 }
 
-impl Answer {
-    fn weight(&self) -> u64 {
-        let id = self.id.as_ref().map_or(0, RequestId::size) as u64;
-        id + self.result.as_ref().map_or_else(|failure| failure.message.len() as u64, Done::weight)
-    }
-}
-
 impl Done {
     /// The offsets of pulled messages: the first one, and the one after the last. `None`: there are no messages.
     pub fn range_of_messages(&self) -> Option<(Offset, Offset)> {
@@ -498,22 +477,5 @@ impl Done {
             Done::Pulled { messages, cursor, .. } => messages.first().map(|first| (first.offset, *cursor)),
             _ => None,
         }
-    }
-
-    fn weight(&self) -> u64 {
-        const ITEM: u64 = 128;
-        match self {
-            Done::Pulled { messages, .. } => messages.iter().map(Message::weight).sum(),
-            Done::Topics { topics, .. } => ITEM * topics.len() as u64,
-            Done::Cluster(view) => ITEM * (view.nodes.len() + view.links.len()) as u64,
-            Done::Status(status) => 2 * ITEM * (status.groups.len() + status.links.len()) as u64,
-            _ => ITEM,
-        }
-    }
-}
-
-impl Message {
-    fn weight(&self) -> u64 {
-        64 + self.publisher.as_str().len() as u64 + self.content.len() as u64
     }
 }

@@ -155,7 +155,7 @@ pub enum Query {
     Topics,
 }
 
-/// The state of one node, and failures on request.
+/// The state of one node, and requested faults.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Admin {
     /// `node`, here and below: `None` means the node that received the request.
@@ -229,6 +229,17 @@ impl Action {
             Action::Read(read) => Some(read.topic().as_str()),
             Action::Query(Query::Locate { topic }) => Some(topic.as_str()),
             Action::Query(Query::Topics) | Action::Admin(_) | Action::Local(_) => None,
+        }
+    }
+
+    /// The topic and the subscriber of the push subscription that the action requests, if it requests one.
+    pub fn push_subscription(&self) -> Option<(TopicName, SubscriberId)> {
+        match self {
+            Action::Write(
+                Write::Subscribe { topic, subscriber, push: true, .. }
+                | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
+            ) => Some((topic.clone(), subscriber.clone())),
+            _ => None,
         }
     }
 

@@ -55,7 +55,7 @@ pub enum Event {
     TopicDeleted { topic: TopicName, group: Vertex },
     /// A message was pushed to a subscriber.
     Delivered { topic: TopicName, subscriber: SubscriberId, offset: Offset },
-    /// The node fails on request.
+    /// The node is stopped by a requested fault.
     Stopped { mode: StopMode, duration_ms: u64 },
     /// The failure is over; the node reads its state from disk again.
     Returned { incarnation: u32 },

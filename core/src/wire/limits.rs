@@ -15,9 +15,9 @@ use crate::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId,
 pub const MAX_PULL: u32 = 10_000;
 /// The default number of messages per pull.
 pub const DEFAULT_PULL: u32 = 100;
-/// The maximum duration of a failure on request, in milliseconds: one hour.
+/// The maximum duration of a requested fault, in milliseconds: one hour.
 pub const MAX_STOP_MS: u64 = 3_600_000;
-/// The default duration of a failure on request, in milliseconds.
+/// The default duration of a requested fault, in milliseconds.
 pub const DEFAULT_STOP_MS: u64 = 10_000;
 /// The maximum delay, and the maximum jitter, of an edge in milliseconds: one minute.
 pub const MAX_DELAY_MS: u32 = 60_000;

@@ -12,3 +12,4 @@ pub mod json;
 pub mod limits;
 pub mod peer;
 pub mod usability;
+mod weight;

@@ -1,19 +1,19 @@
 //! The task that owns core's client: it passes inputs to the client and performs its effects.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use cubecast_core::client::{
-    Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Target, Ticket,
+    Client, ClientEffect, ClientError, ClientInput, Notice, Purpose, Reply, SocketId, Submission, Ticket,
 };
 use cubecast_core::names::{SubscriberId, TopicName};
-use cubecast_core::wire::client::{Action, Request, Write};
+use cubecast_core::wire::client::Request;
 use cubecast_core::wire::event::WatchEvent;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::deliveries::Listener;
+use super::commands::{Command, Order};
+use super::listener::Listener;
 use super::socket;
 use crate::runtime::clock::Clock;
 use crate::transport::pulse::SILENCE;
@@ -22,31 +22,6 @@ use crate::transport::pulse::SILENCE;
 const SOCKET_INPUTS: usize = 256;
 /// The maximum number of inputs in one turn.
 const MAX_TURN: usize = 4_096;
-
-/// A message from a caller to the driver.
-#[derive(Debug)]
-pub(super) enum Command {
-    Order(Box<Order>),
-    Input(ClientInput),
-    /// Ends the driver. The sender is notified when all sockets have finished their closing handshakes.
-    Close(oneshot::Sender<()>),
-}
-
-#[derive(Debug)]
-pub(super) struct Order {
-    /// The requested action.
-    pub action: Action,
-    /// The node or nodes to ask.
-    pub to: Target,
-    /// The time limit.
-    pub within: Duration,
-    /// Whether to request the nodes that the request crosses.
-    pub trace: bool,
-    /// Receives the messages of a push subscription.
-    pub listener: Option<Listener>,
-    /// Receives the answer.
-    pub answer: oneshot::Sender<Result<Reply, ClientError>>,
-}
 
 type SessionKey = (TopicName, SubscriberId);
 
@@ -159,7 +134,7 @@ impl Driver {
             Command::Order(order) => *order,
         };
         let Order { action, to, within, trace, listener, answer } = order;
-        if let (Some(listener), Some(key)) = (listener, subscribed(&action)) {
+        if let (Some(listener), Some(key)) = (listener, action.push_subscription()) {
             self.listeners.insert(key, listener);
         }
         let ticket = Ticket(self.next_ticket);
@@ -220,16 +195,6 @@ impl Driver {
         self.listeners.retain(|_, listener| !listener.is_gone());
         while self.serving.try_join_next().is_some() {}
         self.serving.spawn(socket::run(socket, url, requests, self.to_inputs.clone(), gate, self.began, SILENCE));
-    }
-}
-
-fn subscribed(action: &Action) -> Option<SessionKey> {
-    match action {
-        Action::Write(
-            Write::Subscribe { topic, subscriber, push: true, .. }
-            | Write::ReplicaSubscribe { topic, subscriber, push: true, .. },
-        ) => Some((topic.clone(), subscriber.clone())),
-        _ => None,
     }
 }
 

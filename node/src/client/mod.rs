@@ -19,8 +19,10 @@
 //! ```
 
 mod answered;
+mod commands;
 mod deliveries;
 mod driver;
+mod listener;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -41,8 +43,9 @@ pub use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
 pub use deliveries::Deliveries;
 
-use deliveries::Listener;
-use driver::{Command, Driver, Order};
+use commands::{Command, Order};
+use driver::Driver;
+use listener::Listener;
 
 /// Events and notices kept for a slow receiver. The oldest are dropped, and the receiver gets their number.
 const KEPT_FOR_RECEIVERS: usize = 16_384;
@@ -312,7 +315,7 @@ impl CubecastClient {
         .await
     }
 
-    /// Ends a requested failure of a node.
+    /// Ends a requested fault of a node.
     pub async fn recover_node(&self, node: Vertex) -> Result<Reply, ClientError> {
         self.ask(Target::Node(node), Action::Admin(Admin::RecoverNode { node: None })).await
     }

@@ -14,7 +14,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-use super::deliveries::Gate;
+use super::listener::Gate;
 use crate::transport::farewell::{self, Fault, Goodbye};
 use crate::transport::pulse::Pulse;
 use crate::transport::{tune, websocket_config};

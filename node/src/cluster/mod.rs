@@ -108,12 +108,12 @@ impl Plan {
         let host = &self.host;
         match (host.is_loopback(), self.allow_faults, self.faults_were_asked_for) {
             (false, false, false) => Some(format!(
-                "Faults on request are off, because {host} is open to the network. To let every client stop nodes and cut links, \
+                "Requested faults are off, because {host} is open to the network. To let every client stop nodes and cut links, \
                  start with --faults on."
             )),
-            (false, true, _) => Some(format!(
-                "Faults on request are on: every client that reaches {host} can stop nodes and cut links."
-            )),
+            (false, true, _) => {
+                Some(format!("Requested faults are on: every client that reaches {host} can stop nodes and cut links."))
+            }
             _ => None,
         }
     }

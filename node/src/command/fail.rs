@@ -1,4 +1,4 @@
-//! `cubecast fail`: makes a node fail for a limited time.
+//! `cubecast fail`: stops a node with a requested fault, for a limited time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::remote::{Remote, parse_time};
 use crate::failure::Failure;
 use crate::output;
 
-/// Make a node fail on request. It recovers after a time, or with `cubecast recover`.
+/// Stop a node with a requested fault. It recovers after a time, or with `cubecast recover`.
 ///
 /// This works on nodes that allow faults: those started with --allow-faults, and those of `cubecast up` if only this
 /// machine can connect.
@@ -20,10 +20,10 @@ use crate::output;
 #[command(after_help = "Examples:\n    \
     cubecast fail 111                        crash for 10 s\n    \
     cubecast fail 111 --mode wipe --for 3s   lose the disk too, then fetch the data from the neighbours\n    \
-    cubecast recover 111                     end the failure early")]
+    cubecast recover 111                     end the fault early")]
 pub struct Args {
     node: Vertex,
-    /// The kind of failure.
+    /// The kind of fault.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     mode: Mode,
     /// The duration, for example 500ms, 10s or 2m.
@@ -33,7 +33,7 @@ pub struct Args {
     remote: Remote,
 }
 
-/// The kind of a failure.
+/// The kind of a requested fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Mode {
     /// Everything that is not on disk is lost.

@@ -1,4 +1,4 @@
-//! `cubecast recover`: ends a requested failure early.
+//! `cubecast recover`: ends a requested fault early.
 
 use cubecast_core::client::Target;
 use cubecast_core::cube::Vertex;

@@ -19,7 +19,7 @@ use crate::storage::SyncMode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast up                               eight nodes on ports 8000 to 8007, and the dashboard\n    \
-    cubecast up --dimension 2 --faults off    four nodes, without faults on request\n    \
+    cubecast up --dimension 2 --faults off    four nodes, without requested faults\n    \
     cubecast up --base-port auto --format json    for scripts: one JSON line per event; `ready` once all groups accept publishes\n\n\
     SIGINT (Ctrl-C) and SIGTERM stop all nodes cleanly, with exit code 0. SIGHUP (the terminal was closed) also does, \
     but with exit code 129; under nohup it is ignored. A second signal stops all nodes at once.")]

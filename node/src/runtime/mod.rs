@@ -7,10 +7,7 @@
 
 pub mod clock;
 pub mod disk;
-pub mod inbox;
-pub mod local_client;
 pub mod machine;
-pub mod mailbox;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,18 +19,17 @@ use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::peer::PeerFrame;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::codec;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::queues::inbox::{Arrival, Inbox};
+use crate::queues::mailbox::{ClientMailbox, Dismissed, PeerMailbox, SharedEvent};
+use crate::queues::signals::{PeerGate, Signals};
 use crate::shutdown;
-use crate::transport::codec;
-use crate::transport::farewell::Goodbye;
 use clock::Clock;
 use disk::{Disk, DiskFailed, DiskWork};
-use inbox::{Arrival, Inbox};
 use machine::Machine;
-use mailbox::{ClientMailbox, Dismissed, PeerMailbox, SharedEvent};
 
 /// The maximum number of inputs from connections in one turn: large enough to share one log append and one sync,
 /// small enough to answer soon.
@@ -42,36 +38,6 @@ const TURN_INPUTS: usize = 4096;
 const FINISH_WRITES: Duration = Duration::from_secs(3);
 /// The timer's delay when the machine has no deadline.
 const LONG: Duration = Duration::from_secs(3600);
-
-/// Whether connections to neighbours are allowed. Each change starts a new epoch, and connections of earlier epochs
-/// are closed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PeerGate {
-    /// Whether connections to neighbours are allowed.
-    pub allowed: bool,
-    /// The number of changes so far.
-    pub epoch: u64,
-}
-
-impl PeerGate {
-    /// Allows connections; the first epoch.
-    pub const OPEN: PeerGate = PeerGate { allowed: true, epoch: 0 };
-}
-
-/// Signals from the runtime to all connections.
-#[derive(Debug)]
-pub struct Signals {
-    /// Whether connections to neighbours are allowed.
-    pub gate: watch::Sender<PeerGate>,
-    /// The disk is behind: connections stop reading from clients until it has caught up.
-    pub busy: watch::Sender<bool>,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Signals { gate: watch::Sender::new(PeerGate::OPEN), busy: watch::Sender::new(false) }
-    }
-}
 
 /// Drives one machine until the node stops.
 pub struct Runtime<M, D> {
@@ -228,7 +194,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
             Effect::SendPeer { to, frame } => self.leaving.entry(to).or_default().push(frame),
             Effect::SetPeersAllowed(allowed) => {
                 self.signals.gate.send_modify(|gate| *gate = PeerGate { allowed, epoch: gate.epoch + 1 });
-                // A node that fails on request discards the requests it received.
+                // A node that a requested fault stops discards the requests that it received.
                 self.clients.values().for_each(ClientMailbox::forget_requests);
             }
             Effect::SendClient { connection, frame } => self.send_client(connection, frame),
@@ -266,9 +232,7 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
 
     fn close_client(&mut self, connection: ConnectionId, why: Dismissal, reason: impl Into<String>) {
         if let Some(mailbox) = self.clients.remove(&connection) {
-            // The queue of a client that does not read must be freed at once.
-            let at_once = why == Dismissal::ReadsTooSlowly;
-            mailbox.close(Dismissed { goodbye: Goodbye::new(close_code(why), reason), at_once });
+            mailbox.close(Dismissed { why, reason: reason.into() });
         }
     }
 
@@ -300,13 +264,5 @@ impl<M: Machine, D: Disk> Runtime<M, D> {
         let disk = self.disk;
         let closed = tokio::task::spawn_blocking(move || disk.close()).await;
         closed.unwrap_or_else(|panic| Err(DiskFailed(format!("panic while closing the storage: {panic}"))))
-    }
-}
-
-fn close_code(why: Dismissal) -> CloseCode {
-    match why {
-        Dismissal::ReadsTooSlowly => CloseCode::Policy,
-        Dismissal::TooManyClients => CloseCode::Again,
-        Dismissal::NodeFails => CloseCode::Away,
     }
 }

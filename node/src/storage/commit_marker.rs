@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::folder::FolderIdentity;
+use super::folder_identity::FolderIdentity;
 use crate::private;
 
 /// Far enough apart to lie in different sectors.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cubecast_core::store::Damaged;
 
-use super::FolderIdentity;
+use super::folder_identity::FolderIdentity;
 
 /// A failure of storage. All variants except [`StorageError::Unreadable`] and [`StorageError::WaitsForRoom`] end the
 /// node: it must not continue with less on disk than it assumes.

@@ -11,15 +11,14 @@
 //!
 //! The node writes and deletes only these files here.
 
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use cubecast_core::cube::{Dimension, Vertex};
 use serde::{Deserialize, Serialize};
 
 use super::error::StorageError;
+use super::folder_identity::FolderIdentity;
 use super::room;
 use crate::private;
 
@@ -33,31 +32,6 @@ const STORE: &str = "store.redb";
 const JOURNALS: [&str; 2] = ["journal", "journal-2"];
 const COMMIT_MARKER: &str = "commit-marker";
 const RESERVE: &str = "reserve";
-
-/// The owner of a folder. A folder belongs to one vertex of one cube of one cluster forever.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FolderIdentity {
-    /// The cluster's name.
-    pub cluster: String,
-    /// The node's vertex.
-    pub vertex: Vertex,
-    /// The cube's dimension.
-    pub dimension: Dimension,
-}
-
-impl FolderIdentity {
-    /// The owner with these names.
-    pub fn new(cluster: impl Into<String>, vertex: Vertex) -> Self {
-        FolderIdentity { cluster: cluster.into(), vertex, dimension: vertex.dimension() }
-    }
-}
-
-impl fmt::Display for FolderIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FolderIdentity { cluster, vertex, dimension } = self;
-        write!(f, "node {vertex} of cluster `{cluster}` (dimension {})", dimension.bits())
-    }
-}
 
 /// The content of `owner.json`. Its checksum detects a flipped bit that would make the folder look like another
 /// node's.

@@ -23,6 +23,7 @@ mod disk;
 mod error;
 mod flusher;
 mod folder;
+mod folder_identity;
 mod guard;
 mod journal;
 mod journals;
@@ -43,7 +44,7 @@ mod usage;
 mod write;
 
 pub use self::error::StorageError;
-pub use self::folder::FolderIdentity;
+pub use self::folder_identity::FolderIdentity;
 pub use self::memory::MemoryStore;
 pub use self::metrics::{StorageCounts, StorageMetrics};
 pub use self::redb::RedbStore;

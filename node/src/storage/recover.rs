@@ -6,7 +6,7 @@ use cubecast_core::store::{NodeRecord, Recovered, RecoveredGroup};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use serde::de::DeserializeOwned;
 
-use super::folder::FolderIdentity;
+use super::folder_identity::FolderIdentity;
 use super::rows::{self, Row, RowKey, RowWriter, Value};
 use super::usage::Usage;
 use super::write::Failure;

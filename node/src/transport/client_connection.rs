@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use cubecast_core::io::{ConnectionId, Input};
+use cubecast_core::io::{ConnectionId, Dismissal, Input};
 use cubecast_core::wire::answer::{Answer, ErrorCode, ServerFrame};
 use cubecast_core::wire::client::Request;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -21,16 +21,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tracing::debug;
 
-use super::admission::Admitted;
 use super::budget::{self, Holding};
-use super::codec::{self, Malformed, Rules};
 use super::farewell::{self, Fault, Goodbye};
 use super::outgoing::pieces;
 use super::pulse::Pulse;
 use super::unanswered::Unanswered;
 use super::{ClientSocket, ServerContext};
-use crate::runtime::inbox::Arrival;
-use crate::runtime::mailbox::{ClientQueue, Dismissed, Outbound, SharedEvent, client_mailbox};
+use crate::codec::{self, Malformed, Rules};
+use crate::queues::admission::Admitted;
+use crate::queues::inbox::Arrival;
+use crate::queues::mailbox::{ClientQueue, Dismissed, Outbound, SharedEvent, client_mailbox};
 
 /// The maximum number of frames encoded before a flush, and their maximum weight without the last one.
 const FRAMES_A_FLUSH: usize = 256;
@@ -121,12 +121,21 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc
     });
     drop(holding);
     // A mailbox dropped without a message means that the node stops.
-    let dismissed = dismissed.or(closing.try_recv().ok()).map_or_else(Goodbye::shutting_down, |told| told.goodbye);
+    let dismissed = dismissed.or(closing.try_recv().ok()).map_or_else(Goodbye::shutting_down, goodbye_of);
     let binary = binary.load(Relaxed);
     // This fails only while the node stops; then it does not matter.
     let _ = context.inbox.send(Arrival::ClientClosed { connection: id }, 0).await;
     context.metrics.client_connections.dec();
     say_goodbye(socket, ending, dismissed, &context, binary).await;
+}
+
+fn goodbye_of(dismissed: Dismissed) -> Goodbye {
+    let code = match dismissed.why {
+        Dismissal::ReadsTooSlowly => CloseCode::Policy,
+        Dismissal::TooManyClients => CloseCode::Again,
+        Dismissal::NodeFails => CloseCode::Away,
+    };
+    Goodbye::new(code, dismissed.reason)
 }
 
 fn turned_away() -> Goodbye {
@@ -166,7 +175,7 @@ async fn dismissal(
         told = closing => *dismissed = told.ok(),
         () = context.stopped() => {}
     }
-    if !dismissed.as_ref().is_some_and(|told| told.at_once) {
+    if !dismissed.as_ref().is_some_and(Dismissed::is_at_once) {
         sleep(LAST_READS).await;
     }
 }

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::handshake::{self, HandshakeError, SUBPROTOCOL};
 use super::{PEER_MESSAGE, ServerContext, Socket, peer_connection, tune, websocket_config};
-use crate::runtime::PeerGate;
+use crate::queues::signals::PeerGate;
 
 /// The pause after a failed attempt. It doubles with each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -107,7 +107,7 @@ pub enum RefusalCode {
     NotMe = 4006,
     /// Another process with the same vertex is connected and alive.
     Taken = 4007,
-    /// The node fails on request and accepts no neighbours now.
+    /// The node is stopped by a requested fault and accepts no neighbours now.
     NotNow = 4008,
     Malformed = 4009,
 }

@@ -7,18 +7,16 @@
 //! dialer -> TCP        -> handshake -> peer_table -> peer_connection -> inbox
 //! ```
 //!
-//! Only this module converts bytes into core's types. A connection that misbehaves, or does not read, harms only
-//! itself.
+//! A connection that misbehaves, or does not read, harms only itself.
 
 pub mod accepting;
-pub mod admission;
 pub mod budget;
 pub mod client_connection;
-pub mod codec;
 pub mod dialer;
 pub mod farewell;
 pub mod handshake;
 pub mod incoming;
+pub mod local_client;
 pub mod lonely;
 pub mod origin;
 pub mod outgoing;
@@ -46,14 +44,14 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::codec::Rules;
 use crate::dashboard::Dashboard;
 use crate::metrics::Metrics;
-use crate::runtime::PeerGate;
-use crate::runtime::inbox::InboxSender;
+use crate::queues::admission::Admission;
+use crate::queues::inbox::InboxSender;
+use crate::queues::signals::PeerGate;
 use crate::shutdown;
-use admission::Admission;
 use budget::Budget;
-use codec::Rules;
 use handshake::Credentials;
 use incoming::Incoming;
 use origin::OriginRules;

@@ -18,10 +18,11 @@ use tracing::{info, warn};
 use super::farewell::{self, Fault, Goodbye};
 use super::peer_table::PeerSlot;
 use super::pulse::next_beat;
-use super::{PEER_MESSAGE, ServerContext, Socket, codec};
-use crate::runtime::PeerGate;
-use crate::runtime::inbox::Arrival;
-use crate::runtime::mailbox::{PeerQueue, peer_mailbox};
+use super::{PEER_MESSAGE, ServerContext, Socket};
+use crate::codec;
+use crate::queues::inbox::Arrival;
+use crate::queues::mailbox::{PeerQueue, peer_mailbox};
+use crate::queues::signals::PeerGate;
 
 /// The interval of WebSocket pings, unless other frames were sent.
 const PING_EVERY: Duration = Duration::from_secs(1);

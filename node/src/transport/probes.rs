@@ -2,7 +2,7 @@
 //!
 //! | path | 200 | 503 |
 //! |---|---|---|
-//! | `/healthz` | the process serves | it fails on request, or does not answer itself: restart it |
+//! | `/healthz` | the process serves | it is stopped by a requested fault, or does not answer itself: restart it |
 //! | `/readyz` | all its groups accept publishes | it is joining, or a group accepts none: use other nodes, wait |
 //! | `/metrics` | Prometheus text | never |
 //!
@@ -17,9 +17,9 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::ServerContext;
+use super::local_client::{self, NoStatus};
 use super::static_files::{only_reading, page};
 use crate::metrics;
-use crate::runtime::local_client::{self, NoStatus};
 
 /// The answer for one of these paths. `None` for any other path.
 pub async fn answer(context: &ServerContext, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {

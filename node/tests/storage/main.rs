@@ -3,6 +3,7 @@
 mod bench;
 mod damage;
 mod engine;
+mod engines;
 mod flips;
 mod journal;
 mod support;

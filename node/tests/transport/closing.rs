@@ -185,6 +185,6 @@ async fn a_node_that_crashes_on_request_goes_away() {
     let mut client = node.client().await;
     // With the fake machine, this action causes a dismissal.
     client.send(r#"{"action": "delete_topic", "publisher_id": "p", "topic": "t"}"#).await;
-    assert_eq!(client.closed().await, (1001, "crashed on request".into()));
+    assert_eq!(client.closed().await, (1001, "crashed by a requested fault".into()));
     client.tcp_ends().await;
 }

@@ -16,6 +16,7 @@ use cubecast_core::wire::answer::{
 use cubecast_core::wire::client::{Action, Admin, Query, Read, Request, Write};
 use cubecast_core::wire::limits::Limits as ContentLimits;
 use cubecast_core::wire::peer::PeerFrame;
+use cubecast_node::codec::Rules;
 use cubecast_node::dashboard::Dashboard;
 use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
@@ -23,7 +24,6 @@ use cubecast_node::runtime::clock::Clock;
 use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};
 use cubecast_node::runtime::machine::Machine;
 use cubecast_node::storage::StorageMetrics;
-use cubecast_node::transport::codec::Rules;
 use cubecast_node::transport::handshake::{Credentials, Secret};
 use cubecast_node::transport::origin::OriginRules;
 use cubecast_node::transport::{Limits, Socket};
@@ -69,7 +69,7 @@ pub fn secret(text: &str) -> Secret {
 /// | stop_node, recover_node | neighbours are refused, or accepted |
 /// | set_link to x | a ping to x |
 /// | topics | no answer |
-/// | delete_topic | the client is dismissed, as by a crash on request |
+/// | delete_topic | the client is dismissed, as by a requested crash |
 /// | any other | `Watching` |
 struct FakeMachine {
     me: Vertex,
@@ -86,7 +86,7 @@ impl Machine for FakeMachine {
             if let Input::ClientRequest { connection, request } = &input {
                 let (connection, id) = (*connection, request.id.clone());
                 if matches!(request.action, Action::Write(Write::DeleteTopic { .. })) {
-                    let reason = "crashed on request".into();
+                    let reason = "crashed by a requested fault".into();
                     effects.push(Effect::CloseClient { connection, why: Dismissal::NodeFails, reason });
                 } else if let Some(result) = self.answer(request, &mut effects) {
                     let answer = Answer { id, served_by: self.me, hops: None, result };

@@ -1,28 +1,18 @@
 //! Checks one crate, and describes its cycles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::allowed::Allowed;
 use crate::siblings::{Edge, Imports, Knot, imports_between_siblings, knots};
 use crate::tree::{Module, Tree};
 
 /// A crate with all imports between sibling modules.
 pub struct Crate {
-    /// The name, as `allowed.txt` gives it.
+    /// The name, as the check prints it.
     pub name: String,
     tree: Tree,
     imports: BTreeMap<Edge, Imports>,
-}
-
-/// The result for one crate.
-#[derive(Default)]
-pub struct Findings {
-    /// A description of each cycle.
-    pub cycles: Vec<String>,
-    /// The lines of `allowed.txt` that allow an import of a cycle.
-    pub needed: BTreeSet<usize>,
 }
 
 impl Crate {
@@ -38,22 +28,10 @@ impl Crate {
         self.tree.modules.len()
     }
 
-    /// Finds all cycles except those that need an allowed import.
-    pub fn check(&self, allowed: &[Allowed]) -> Findings {
-        let all: Vec<Edge> = self.imports.keys().copied().collect();
-        let in_cycles: BTreeSet<Edge> =
-            knots(&all).into_iter().flat_map(|knot| knot.cycle.into_iter().chain(knot.others)).collect();
-        let line_of = |edge: &Edge| allowed.iter().find(|allowed| self.is(allowed, *edge)).map(|allowed| allowed.line);
-        let forbidden: Vec<Edge> = all.iter().filter(|edge| line_of(edge).is_none()).copied().collect();
-        Findings {
-            cycles: knots(&forbidden).iter().map(|knot| self.describe(knot)).collect(),
-            needed: in_cycles.iter().filter_map(line_of).collect(),
-        }
-    }
-
-    fn is(&self, allowed: &Allowed, (from, to): Edge) -> bool {
-        let modules = &self.tree.modules;
-        allowed.krate == self.name && allowed.from == modules[from].path && allowed.to == modules[to].path
+    /// A description of each cycle.
+    pub fn cycles(&self) -> Vec<String> {
+        let imports: Vec<Edge> = self.imports.keys().copied().collect();
+        knots(&imports).iter().map(|knot| self.describe(knot)).collect()
     }
 
     fn describe(&self, knot: &Knot) -> String {

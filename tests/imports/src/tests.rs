@@ -1,10 +1,9 @@
 use std::fs;
 
-use crate::allowed;
-use crate::check::{Crate, Findings};
+use crate::check::Crate;
 
-/// Checks a crate of these files, the first of which is its root.
-fn check_with(allowed: &str, files: &[(&str, &str)]) -> Findings {
+/// The descriptions of the cycles in a crate of these files, the first of which is its root.
+fn descriptions(files: &[(&str, &str)]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let file = folder.path().join(name);
@@ -12,13 +11,13 @@ fn check_with(allowed: &str, files: &[(&str, &str)]) -> Findings {
         fs::write(file, text).unwrap();
     }
     let krate = Crate::read("crate".to_string(), &folder.path().join(files[0].0)).unwrap();
-    krate.check(&allowed::parse(allowed).unwrap())
+    krate.cycles()
 }
 
 /// The modules of each cycle.
 fn cycles(files: &[(&str, &str)]) -> Vec<String> {
-    let findings = check_with("", files);
-    let heads = findings.cycles.iter().map(|text| text.lines().next().unwrap());
+    let described = descriptions(files);
+    let heads = described.iter().map(|text| text.lines().next().unwrap());
     heads.map(|line| line.strip_prefix("crate: these modules import each other: ").unwrap().to_string()).collect()
 }
 
@@ -127,33 +126,17 @@ fn an_item_from_a_macro_belongs_to_the_module_of_its_path() {
 
 #[test]
 fn a_cycle_is_described_with_its_lines() {
-    let findings = check_with(
-        "",
-        &[
-            ("lib.rs", "mod a;\nmod b;\nmod c;"),
-            ("a.rs", "\nuse crate::b::B;\npub struct A(B);"),
-            ("b.rs", "pub struct B(crate::a::A);\nuse crate::c::C;"),
-            ("c.rs", "pub struct C(crate::a::A);"),
-        ],
-    );
-    let [text] = findings.cycles.as_slice() else { panic!("{:?}", findings.cycles) };
+    let described = descriptions(&[
+        ("lib.rs", "mod a;\nmod b;\nmod c;"),
+        ("a.rs", "\nuse crate::b::B;\npub struct A(B);"),
+        ("b.rs", "pub struct B(crate::a::A);\nuse crate::c::C;"),
+        ("c.rs", "pub struct C(crate::a::A);"),
+    ]);
+    let [text] = described.as_slice() else { panic!("{described:?}") };
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "crate: these modules import each other: a, b, c");
     assert!(lines[2].starts_with("    a -> b: ") && lines[2].ends_with("a.rs:2: crate::b::B (2 mentions)"), "{text}");
     assert!(lines[3].starts_with("    b -> a: ") && lines[3].ends_with("b.rs:1: crate::a::A"), "{text}");
     assert_eq!(lines[4], "  other imports between them:");
     assert_eq!(lines.len(), 7, "{text}");
-}
-
-#[test]
-fn an_allowed_import_breaks_its_cycles_and_must_be_needed() {
-    let files = [
-        ("lib.rs", "mod a; mod b; mod c;"),
-        ("a.rs", "use crate::b::B; pub struct A;"),
-        ("b.rs", "use crate::a::A; use crate::c::C; pub struct B;"),
-        ("c.rs", "pub struct C;"),
-    ];
-    let findings = check_with("crate: a -> b: for now\ncrate: b -> c: for now\nother: b -> a: for now", &files);
-    assert_eq!(findings.cycles, [""; 0]);
-    assert_eq!(findings.needed.into_iter().collect::<Vec<_>>(), [1]);
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use cubecast_core::cube::Dimension;
 use cubecast_core::names::StartAt;
 use cubecast_lab::bench::ask::{Api, Calling};
 use cubecast_lab::bench::fan_out::{Taking, publish_steadily};
@@ -21,10 +20,11 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use super::Args;
-use super::cubecast::Cubecast;
+use super::cubecast::{Cubecast, stage};
 use super::failover;
 use super::jetstream::JetStream;
 use super::mosquitto::Mosquitto;
+use super::outcome::Outcome;
 use super::rabbitmq::RabbitMq;
 use super::redis_streams::RedisStreams;
 use super::source::{APIS, Source};
@@ -57,13 +57,6 @@ pub enum Comparison {
 struct Measured {
     system: String,
     runs: Vec<Figures>,
-}
-
-/// The results of a run, for saving.
-#[derive(Default)]
-pub struct Outcome {
-    pub comparisons: Vec<Value>,
-    pub targets: Vec<Target>,
 }
 
 /// Runs the selected comparisons, prints them and saves them if requested. Errors: a system could not be started or
@@ -198,13 +191,6 @@ async fn our_fan_out(stage: &mut Stage) -> Result<(Vec<Taking>, tokio::task::Joi
         taking.push(Taking { deliveries: Arc::new(Mutex::new(deliveries)), began });
     }
     Ok((taking, publish_steadily(stage.client(), &place, content(SIZE).into(), began)))
-}
-
-/// Starts a Cubecast cluster in a folder of this name below `within`.
-pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
-    let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
-    let sync = if name == "source" { "never" } else { "always" };
-    Stage::set(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
 }
 
 async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), String> {

@@ -9,6 +9,7 @@ use cubecast_lab::bench::ask::Publishing;
 use cubecast_lab::bench::stage::Stage;
 use cubecast_lab::measure::Client;
 
+use super::Args;
 use super::system::{Asked, Requester, Started, System, content};
 
 /// A running Cubecast cluster.
@@ -28,6 +29,13 @@ impl Cubecast {
         let topic = stage.topic(&publisher).await.map_err(|failure| failure.message)?;
         Ok(Cubecast { stage, sync: sync.into(), publisher, topic })
     }
+}
+
+/// Starts a Cubecast cluster in a folder of this name below `within`.
+pub async fn stage(args: &Args, within: &Path, name: &str) -> Result<Stage, String> {
+    let dimension = Dimension::new(3).map_err(|error| error.to_string())?;
+    let sync = if name == "source" { "never" } else { "always" };
+    Stage::set(args.cubecast.clone(), &within.join(name), dimension, sync).await.map_err(|failure| failure.message)
 }
 
 impl System for Cubecast {

@@ -9,8 +9,9 @@ use cubecast_lab::measure::Spread;
 use serde_json::json;
 
 use super::Args;
-use super::compare::{Outcome, stage};
+use super::cubecast::stage;
 use super::jetstream::JetStream;
+use super::outcome::Outcome;
 use super::targets::Aim;
 
 /// No kill starts after this time, so that a system with slow recovery does not delay the following comparisons.

@@ -8,6 +8,7 @@
 //! | [`servers`] | child processes |
 //! | [`compare`] | the comparisons, and their ratios |
 //! | [`failover`] | the comparison in which a leader dies |
+//! | [`outcome`] | the results, for saving |
 //! | [`targets`] | the targets, and whether they were reached |
 
 mod compare;
@@ -15,6 +16,7 @@ mod cubecast;
 mod failover;
 mod jetstream;
 mod mosquitto;
+mod outcome;
 mod rabbitmq;
 mod redis_streams;
 mod servers;

@@ -27,7 +27,7 @@ pub enum Broken {
 pub struct Breakages(Vec<(Broken, u64)>);
 
 impl Breakages {
-    /// Whether nothing is broken on request.
+    /// Whether there are no requested faults.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

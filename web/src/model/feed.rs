@@ -65,7 +65,7 @@ pub enum Fact {
     },
 
     // Nodes.
-    /// The node was stopped on request.
+    /// The node was stopped by a requested fault.
     Stopped {
         node: Vertex,
         mode: StopMode,

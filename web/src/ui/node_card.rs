@@ -77,9 +77,11 @@ fn state_words(node: &Node, health: Health, now_ms: u64) -> String {
     match health {
         Health::Failed => match node.returns_at_ms.filter(|at| *at > now_ms) {
             Some(at) => {
-                format!("It was stopped on request and returns by itself in {}.", whole_seconds(at - now_ms))
+                format!("It is stopped by a requested fault and returns by itself in {}.", whole_seconds(at - now_ms))
             }
-            None if node.says_that_it_fails() => format!("It was stopped on request. Its address is {address}."),
+            None if node.says_that_it_fails() => {
+                format!("It is stopped by a requested fault. Its address is {address}.")
+            }
             None => format!(
                 "No node that this page reaches receives its frames: it is down or cut off. Its address is {address}."
             ),

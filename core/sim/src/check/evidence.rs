@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 
+/// The messages of each topic on each replica. `None`: the replica has no such topic.
+pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
+
 /// The evidence of one run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
@@ -22,7 +25,7 @@ pub struct Evidence {
     pub history: History,
     /// The messages of each topic on each replica after healing, from offset 0. `None`: the replica had
     /// no such topic. A replica without an answer is missing.
-    pub holdings: BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>,
+    pub holdings: Holdings,
     /// Every time a node began to lead a group.
     pub leaderships: Vec<Leadership>,
     /// Every membership change that a leader proposed. Empty for real processes, which do not report it.
@@ -124,4 +127,38 @@ pub struct Recovery {
     pub outboxes_empty: Option<Instant>,
     /// Descriptions of everything that had not recovered at the time limit.
     pub remains: Vec<String>,
+}
+
+impl Recovery {
+    /// A recovery that has begun: no part is complete.
+    pub fn begun(healed: Instant, limit: Duration) -> Recovery {
+        Recovery {
+            healed,
+            limit,
+            published: None,
+            homes_lead: None,
+            replicas_equal: None,
+            outboxes_empty: None,
+            remains: Vec::new(),
+        }
+    }
+}
+
+impl Evidence {
+    /// The evidence of a run in which nothing happened until this recovery.
+    pub fn new(dimension: Dimension, recovery: Recovery) -> Evidence {
+        Evidence {
+            dimension,
+            prepared: BTreeSet::new(),
+            history: History::default(),
+            holdings: Holdings::new(),
+            leaderships: Vec::new(),
+            member_changes: Vec::new(),
+            disk_losses: Vec::new(),
+            queues: Vec::new(),
+            disk_mishaps: Vec::new(),
+            undetected_damage: Vec::new(),
+            recovery,
+        }
+    }
 }

@@ -34,6 +34,8 @@ mod properties;
 mod queues;
 mod recovery;
 mod refused;
+#[cfg(test)]
+mod register;
 mod registrations;
 mod routes;
 mod storage;

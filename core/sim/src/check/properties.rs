@@ -15,6 +15,7 @@ use proptest::test_runner::TestCaseResult;
 
 use super::history::Operation;
 use super::linearizable::{Log, Step as LogStep};
+use super::register::{Register, Step};
 use super::search::{Model, Timed, find_order};
 use super::story::{Story, messages};
 use super::{Case, Verdict, check_all, cursors, deletions, linearizable};
@@ -340,33 +341,6 @@ fn name_history(seed: u64, steps: u64) -> Story {
 }
 
 // The search.
-
-/// A register, the simplest model with disputed histories.
-struct Register;
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Step {
-    Write(u8),
-    Read(u8),
-    Swap(u8, u8),
-}
-
-impl Model for Register {
-    type State = u8;
-    type Step = Step;
-
-    fn apply(&self, state: &u8, step: &Step) -> Option<u8> {
-        match step {
-            Step::Write(value) => Some(*value),
-            Step::Read(value) => (state == value).then_some(*state),
-            Step::Swap(from, to) => (state == from).then_some(*to),
-        }
-    }
-
-    fn only_looks(&self, _: &u8, step: &Step) -> bool {
-        matches!(step, Step::Read(_))
-    }
-}
 
 fn register_step() -> impl Strategy<Value = Step> {
     let value = || 0..3u8;

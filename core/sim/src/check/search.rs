@@ -337,34 +337,8 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
+    use super::super::register::{Register, Step};
     use super::*;
-
-    /// A register with a compare-and-set that fails if the expected value is not found.
-    struct Register;
-
-    #[derive(Clone, PartialEq, Debug)]
-    enum Step {
-        Write(u8),
-        Read(u8),
-        Swap(u8, u8),
-    }
-
-    impl Model for Register {
-        type State = u8;
-        type Step = Step;
-
-        fn apply(&self, state: &u8, step: &Step) -> Option<u8> {
-            match step {
-                Step::Write(value) => Some(*value),
-                Step::Read(value) => (state == value).then_some(*state),
-                Step::Swap(from, to) => (state == from).then_some(*to),
-            }
-        }
-
-        fn only_looks(&self, _: &u8, step: &Step) -> bool {
-            matches!(step, Step::Read(_))
-        }
-    }
 
     fn step(invoked: u64, over: u64, step: Step) -> Timed<Step> {
         Timed { invoked: Instant(invoked), over: Some(Instant(over)), step }

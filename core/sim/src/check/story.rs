@@ -4,7 +4,6 @@
 //! replicas on 101, 110 and 000. Operations are written in order of invocation, each by its own client unless stated
 //! otherwise.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 use super::case::Case;
 use super::evidence::{DiskLoss, DiskMishap, Evidence, Leadership, MemberChange, Mishap, QueuePeak, Recovery};
-use super::history::{Answered, ClientId, History, Operation, Session, SessionEnd};
+use super::history::{Answered, ClientId, Operation, Session, SessionEnd};
 use super::{Broken, Checked, Verdict};
 
 pub(super) struct Story {
@@ -61,27 +60,14 @@ impl Story {
     pub fn new() -> Story {
         let second = millis(1_000);
         let recovery = Recovery {
-            healed: second,
-            limit: Duration::from_secs(30),
             published: Some(second),
             homes_lead: Some(second),
             replicas_equal: Some(second),
             outboxes_empty: Some(second),
-            remains: Vec::new(),
+            ..Recovery::begun(second, Duration::from_secs(30))
         };
-        let evidence = Evidence {
-            dimension: Dimension::new(3).expect("a dimension"),
-            prepared: [news()].into(),
-            history: History::default(),
-            holdings: BTreeMap::new(),
-            leaderships: Vec::new(),
-            member_changes: Vec::new(),
-            disk_losses: Vec::new(),
-            queues: Vec::new(),
-            disk_mishaps: Vec::new(),
-            undetected_damage: Vec::new(),
-            recovery,
-        };
+        let cube = Dimension::new(3).expect("a dimension");
+        let evidence = Evidence { prepared: [news()].into(), ..Evidence::new(cube, recovery) };
         Story { evidence }
     }
 

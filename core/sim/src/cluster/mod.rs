@@ -1,5 +1,6 @@
 //! The simulated cluster: the nodes, their clock, and everything in transit between them.
 
+mod arrivals;
 mod asking;
 mod disks;
 mod edges;
@@ -18,7 +19,8 @@ use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_core::wire::limits::Limits;
-use cubecast_core::wire::peer::PeerFrame;
+
+use arrivals::Arrival;
 
 use crate::check::evidence::{DiskLoss, DiskMishap, Leadership, MemberChange};
 use crate::disk::Disk;
@@ -109,41 +111,6 @@ pub struct Cluster {
     trace: u64,
 }
 
-enum Arrival {
-    Wake,
-    Connected {
-        peer: Vertex,
-        connection: u64,
-    },
-    Disconnected {
-        peer: Vertex,
-        connection: u64,
-    },
-    Frame {
-        from: Vertex,
-        connection: u64,
-        frame: PeerFrame,
-    },
-    /// A frame that was altered in transit.
-    Altered {
-        from: Vertex,
-        connection: u64,
-    },
-    Drained {
-        connection: ConnectionId,
-        bytes: u64,
-    },
-    DiskDone,
-    /// The process continues (SIGCONT).
-    Continue,
-    /// The gathered inputs form a turn.
-    Turn,
-    Dial,
-    Start,
-    /// As [`Arrival::Start`], by a process supervisor, unless the process was started or handled otherwise meanwhile.
-    Restart,
-}
-
 impl Cluster {
     /// Starts all nodes at once with empty disks.
     pub fn new(dimension: Dimension, seed: u64) -> Cluster {
@@ -229,7 +196,7 @@ impl Cluster {
         self.hosts[vertex.index()].refused.as_deref()
     }
 
-    /// Disks that nodes erased on request.
+    /// Disks that requested faults erased.
     pub fn disk_losses(&self) -> &[DiskLoss] {
         &self.disk_losses
     }
@@ -334,64 +301,6 @@ impl Cluster {
         true
     }
 
-    fn arrive(&mut self, vertex: Vertex, life: u64, arrival: Arrival) {
-        match arrival {
-            Arrival::Start => return self.boot(vertex),
-            Arrival::Dial => return self.connect_all(vertex),
-            _ => {}
-        }
-        let host = &mut self.hosts[vertex.index()];
-        if host.life == life && matches!(arrival, Arrival::Restart) {
-            return self.boot(vertex);
-        }
-        if host.life != life || host.node.is_none() {
-            return;
-        }
-        if let Some(until) = host.hung_until {
-            if matches!(arrival, Arrival::Continue) && until <= self.now {
-                host.hung_until = None;
-                let waited = self.waiting.remove(&vertex).unwrap_or_default();
-                waited.into_iter().for_each(|arrival| self.arrive(vertex, life, arrival));
-            } else {
-                self.waiting.entry(vertex).or_default().push(arrival);
-            }
-            return;
-        }
-        match arrival {
-            Arrival::Wake => self.wake(vertex),
-            Arrival::Connected { peer, connection } => {
-                self.believed.insert((vertex, peer), connection);
-                self.give(vertex, Input::PeerConnected { peer });
-            }
-            Arrival::Disconnected { peer, connection } => {
-                if self.believed.get(&(vertex, peer)) == Some(&connection) {
-                    self.believed.remove(&(vertex, peer));
-                    self.give(vertex, Input::PeerDisconnected { peer });
-                }
-            }
-            Arrival::Frame { from, connection, frame } => {
-                if self.believed.get(&(vertex, from)) == Some(&connection) {
-                    self.give(vertex, Input::PeerFrame { from, frame });
-                } else {
-                    self.network.counts.cut_off += 1;
-                }
-            }
-            Arrival::Altered { from, connection } => {
-                if self.believed.get(&(vertex, from)) == Some(&connection) {
-                    self.give(vertex, Input::PeerAltered { from });
-                    self.break_edge(vertex, from);
-                }
-            }
-            Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
-            Arrival::DiskDone => self.finish_disk_jobs(vertex),
-            Arrival::Turn => {
-                let gathered = std::mem::take(&mut host.gathered);
-                self.take_turn(vertex, gathered);
-            }
-            Arrival::Start | Arrival::Restart | Arrival::Dial | Arrival::Continue => {}
-        }
-    }
-
     // Processes.
 
     fn boot(&mut self, vertex: Vertex) {
@@ -480,12 +389,6 @@ impl Cluster {
         if self.config.keep_events {
             self.events.push(told);
         }
-    }
-
-    fn at(&mut self, at: Instant, vertex: Vertex, arrival: Arrival) {
-        self.next_arrival += 1;
-        let life = self.hosts[vertex.index()].life;
-        self.agenda.insert((at, self.next_arrival), (vertex, life, arrival));
     }
 
     fn record(&mut self, vertex: Vertex, effect: &Effect) {

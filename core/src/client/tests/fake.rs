@@ -260,7 +260,7 @@ impl World {
 
     fn serve(&mut self, at: Vertex, socket: SocketId, action: &Action) -> Result<Done, Failure> {
         match (self.moods[&at], action) {
-            (Mood::Failing, _) => return Err(ErrorCode::NodeFailed.because("failing on request")),
+            (Mood::Failing, _) => return Err(ErrorCode::NodeFailed.because("stopped by a requested fault")),
             (_, Action::Local(Local::Cluster)) => return Ok(Done::Cluster(self.cluster())),
             (Mood::Unavailable, _) => return Err(ErrorCode::Unavailable.because("no quorum")),
             _ => {}

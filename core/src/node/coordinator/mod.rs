@@ -135,7 +135,7 @@ impl Coordinator {
         }
     }
 
-    /// The node fails on request: answers all requests.
+    /// The node is stopped by a requested fault: answers all requests.
     pub fn handle_stopped(&mut self, view: &View, out: &mut Out) {
         // Not `node_failed`: that error states that nothing was done, but some of these requests may already be in a
         // log.

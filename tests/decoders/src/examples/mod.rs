@@ -3,7 +3,7 @@
 
 mod peers;
 mod stored;
-#[path = "../../../../core/tests/wire/examples.rs"]
+#[path = "../../../../core/tests/wire/examples/mod.rs"]
 mod wire;
 
 use cubecast_core::identity::TraceId;

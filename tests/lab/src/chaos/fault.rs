@@ -1,6 +1,8 @@
 //! The possible faults of real processes, and their random selection.
 //!
-//! Classes have the names of the simulator's classes (`cubecast_sim::fault`) where it has them.
+//! Classes have the names of the simulator's classes ([`cubecast_sim::FaultClass`]) where it has them. They are a
+//! vocabulary of their own, because neither side can carry out all faults of the other: processes have no disk to
+//! damage bit by bit, and simulated nodes no orderly restart.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_sim::places::{Edge, any_vertex, edge_list, list, pick, some_edges};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +29,7 @@ pub enum FaultClass {
     Hang,
     /// SIGKILL, and the data folder is lost; only while a quorum's disks survive.
     Wipe,
-    /// A node fails on request: it crashes, pauses, or loses its disk.
+    /// A node is stopped by a requested fault: it crashes, pauses, or loses its disk.
     Stop,
     /// Edges drop frames, some in one direction only.
     Cut,
@@ -52,9 +55,6 @@ pub enum Fault {
     Partition { side: Vec<Vertex>, one_way: bool },
     Outside { side: Vec<Vertex> },
 }
-
-/// One direction of an edge.
-pub type Edge = (Vertex, Vertex);
 
 impl FaultClass {
     /// The name on the command line.
@@ -127,7 +127,7 @@ impl std::fmt::Display for Fault {
             Fault::Restart => write!(f, "all nodes are restarted, one after the other"),
             Fault::Hang { node } => write!(f, "{node} hangs"),
             Fault::Wipe { node } => write!(f, "{node} is killed and loses its disk"),
-            Fault::Stop { node, mode } => write!(f, "{node} fails on request: {mode:?}"),
+            Fault::Stop { node, mode } => write!(f, "{node} is stopped by a requested fault: {mode:?}"),
             Fault::Cut { edges } => write!(f, "cut: {}", edge_list(edges)),
             Fault::Degrade { edges, conditions } => {
                 let LinkConditions { delay_ms, jitter_ms, loss, .. } = conditions;
@@ -138,22 +138,6 @@ impl std::fmt::Display for Fault {
             Fault::Outside { side } => write!(f, "{} are cut off from the others by the external program", list(side)),
         }
     }
-}
-
-fn list(vertices: &[Vertex]) -> String {
-    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn edge_list(edges: &[Edge]) -> String {
-    edges.iter().map(|(from, to)| format!("{from}->{to}")).collect::<Vec<_>>().join(", ")
-}
-
-fn pick<T: Copy>(choices: &[T], random: &mut Rng) -> T {
-    choices[random.u64(..choices.len() as u64) as usize]
-}
-
-fn any_vertex(dimension: Dimension, random: &mut Rng) -> Vertex {
-    dimension.vertex(random.u32(..dimension.size() as u32)).expect("the number is below the cube's size")
 }
 
 /// Half of the cube, one node, or a random subset; never none and never all.
@@ -175,20 +159,6 @@ fn a_side(dimension: Dimension, random: &mut Rng) -> Vec<Vertex> {
             dimension.vertices().filter(|vertex| !vertex.differing_bits(node).any(|other| other == bit)).collect()
         }
     }
-}
-
-/// Random directions of a few edges, often both directions of an edge.
-fn some_edges(dimension: Dimension, random: &mut Rng) -> Vec<Edge> {
-    let mut edges = BTreeSet::new();
-    for _ in 0..random.u8(1..=4) {
-        let from = any_vertex(dimension, random);
-        let to = from.across(random.u8(..dimension.bits()));
-        edges.insert((from, to));
-        if random.bool() {
-            edges.insert((to, from));
-        }
-    }
-    edges.into_iter().collect()
 }
 
 fn bad_conditions(random: &mut Rng) -> LinkConditions {

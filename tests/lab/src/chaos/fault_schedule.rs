@@ -15,11 +15,12 @@ use cubecast_core::states::NodeState;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::client::{Action, Admin};
 use cubecast_node::shutdown;
+use cubecast_sim::places::Edge;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
 
-use super::fault::{Edge, Fault, FaultClass, edges_across};
+use super::fault::{Fault, FaultClass, edges_across};
 use super::record::Recorder;
 use crate::cluster::fleet::Fleet;
 use crate::cluster::nodes::Nodes;
@@ -50,9 +51,9 @@ pub struct FaultSchedule {
     /// Faults to mend, by time.
     agenda: BTreeMap<(Moment, u64), Mend>,
     mends: u64,
-    /// Nodes that are down, stopped or failing on request.
+    /// Nodes that are down, or stopped by a signal or a requested fault.
     troubled: BTreeSet<Vertex>,
-    /// A node that loses its disk on request, and its incarnation before.
+    /// A node that loses its disk by a requested fault, and its incarnation before.
     wiping: Option<(Vertex, Option<u32>)>,
     /// The number of faults so far, for progress reports.
     pub count: Arc<AtomicU64>,
@@ -88,7 +89,7 @@ pub struct Split {
 enum Mend {
     Start(Vertex),
     Resume(Vertex),
-    /// A failure on request ends by itself.
+    /// A requested fault ends by itself.
     Returned(Vertex),
     Links(Vec<Edge>),
     Join,

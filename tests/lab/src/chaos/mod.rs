@@ -226,19 +226,13 @@ impl Chaos {
         let (recovery, holdings) = recovery::recover(&nodes, &addresses, &recorder, &workload, listening).await;
         drop(_watchers);
         let record = recorder.take();
+        // No topic was prepared: the cluster is new, and the keeper's own requests are in the record.
         let evidence = Evidence {
-            dimension: self.dimension,
-            // The cluster is new, and the keeper's own requests are in the record.
-            prepared: Default::default(),
             history: record.history,
             holdings,
             leaderships: record.leaderships,
-            member_changes: Vec::new(),
             disk_losses: record.disk_losses,
-            queues: Vec::new(),
-            disk_mishaps: Vec::new(),
-            undetected_damage: Vec::new(),
-            recovery,
+            ..Evidence::new(self.dimension, recovery)
         };
         (evidence, faults.end().await)
     }

@@ -11,7 +11,7 @@ use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Action, Read, Write};
 use cubecast_core::wire::limits::MAX_PULL;
-use cubecast_sim::check::evidence::Recovery;
+use cubecast_sim::check::evidence::{Holdings, Recovery};
 use cubecast_sim::check::history::Outcome;
 use cubecast_sim::check::workload::Workload;
 use tokio::time::{Instant as Moment, sleep};
@@ -25,9 +25,6 @@ use crate::cluster::nodes::{AskError, Nodes};
 const LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The messages of every replica, by topic. `None`: the replica has no such topic.
-pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
-
 /// Waits for recovery, gives open push sessions time to deliver all messages, and reads the replicas again after all
 /// sessions have ended. Requests may still be in progress; a message that they store after the first read must not
 /// count as missing.
@@ -40,15 +37,7 @@ pub async fn recover(
 ) -> (Recovery, Holdings) {
     let healed = recorder.now();
     let until = Moment::now() + LIMIT;
-    let mut recovery = Recovery {
-        healed,
-        limit: LIMIT,
-        published: None,
-        homes_lead: None,
-        replicas_equal: None,
-        outboxes_empty: None,
-        remains: Vec::new(),
-    };
+    let mut recovery = Recovery::begun(healed, LIMIT);
     let keeper = Keeper { addresses, recorder, dimension: nodes.dimension() };
     let (published, ()) =
         tokio::join!(keeper.settle(workload.farewell(), until), look(nodes, recorder, &mut recovery, until),);

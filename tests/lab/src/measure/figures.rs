@@ -1,4 +1,4 @@
-//! The figures of a sample, and the spread of several repetitions.
+//! The figures of a sample.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,17 +38,6 @@ pub struct Figures {
     pub rss: u64,
 }
 
-/// The median and the range of several repetitions.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Spread {
-    /// The median.
-    pub median: f64,
-    /// The smallest value.
-    pub least: f64,
-    /// The largest value.
-    pub most: f64,
-}
-
 impl Figures {
     /// The figures of a sample. `servers` and `load`: CPU seconds of the servers and of the clients in the same time.
     pub fn of(sample: &Sample, servers: f64, load: f64, at_end: Usage) -> Figures {
@@ -71,39 +60,5 @@ impl Figures {
             load_cpu_s_per_million: load / million,
             rss: at_end.largest_rss,
         }
-    }
-}
-
-impl Spread {
-    /// The spread of these values; all 0 if there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Spread {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let (Some(least), Some(most)) = (values.first(), values.last()) else { return Spread::default() };
-        let (lower, upper) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Spread { median: f64::midpoint(lower, upper), least: *least, most: *most }
-    }
-
-    /// The spread of one figure over several repetitions.
-    pub fn over(repetitions: &[Figures], figure: impl Fn(&Figures) -> f64) -> Spread {
-        Spread::of(repetitions.iter().map(figure))
-    }
-
-    /// The spread of ratios of two series measured in alternation: the first repetition of one to the first of the
-    /// other, and so on.
-    pub fn of_ratios(ours: &[Figures], theirs: &[Figures], figure: impl Fn(&Figures) -> f64) -> Spread {
-        Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_of_an_even_number_lies_between_two() {
-        assert_eq!(Spread::of([4.0, 1.0, 3.0, 2.0]), Spread { median: 2.5, least: 1.0, most: 4.0 });
-        assert_eq!(Spread::of([7.0]), Spread { median: 7.0, least: 7.0, most: 7.0 });
-        assert_eq!(Spread::of([]), Spread::default());
     }
 }

@@ -8,7 +8,7 @@
 //! | `sample` | the result of one measurement: a histogram of latencies, and counts |
 //! | `slots` | optionally, the same over time |
 //! | `measurement` | one measurement, with the resource usage of the servers and of this process |
-//! | `figures` | the figures of a sample, and the spread of several repetitions |
+//! | `figures`, `spread` | the figures of a sample; the spread of several repetitions |
 //! | `usage` | the resource usage of processes: CPU seconds, memory |
 //! | `floor`, `echo` | the limits of this machine's disk and loopback |
 
@@ -20,10 +20,12 @@ mod measurement;
 mod metronome;
 pub mod sample;
 pub mod slots;
+pub mod spread;
 pub mod usage;
 
 pub use drive::{Client, Done, Pace, Timing, drive};
-pub use figures::{Figures, Spread};
+pub use figures::Figures;
 pub use measurement::measure;
 pub use sample::Sample;
 pub use slots::Timeline;
+pub use spread::Spread;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Spread;
+use super::spread::Spread;
 
 /// Collects a timeline. It stores every latency, so it suits some ten thousand requests.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use cubecast_node::runtime::clock::wall;
 
 /// The time limit for a condition.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// The duration of failures that are ended by request.
+/// The duration of requested faults that `recover` ends.
 const LONG_FAILURE: Duration = Duration::from_secs(60);
 /// The interval between checks of a condition that no event reports.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -59,7 +59,7 @@ fn a_node_that_answers_that_it_is_failing_is_shown_as_failed() {
         id: None,
         served_by: vertex("100"),
         hops: None,
-        result: Err(ErrorCode::NodeFailed.because("I am failing on request")),
+        result: Err(ErrorCode::NodeFailed.because("I am stopped by a requested fault")),
     };
     let state = running().with(Action::Answered { asked: vertex("100"), answer });
     assert_eq!(state.cluster.health(vertex("100")), Health::Failed);

@@ -22,7 +22,7 @@ pub fn words(fact: &Fact) -> String {
         }
         Fact::ScenarioFault { what } => what.clone(),
         Fact::Stopped { node, mode, duration_ms } => {
-            format!("{node} {} on request, for {}", terms::stop_verb(*mode), duration(*duration_ms))
+            format!("{node} {} for {} (requested fault)", terms::stop_verb(*mode), duration(*duration_ms))
         }
         Fact::Returned { node, is_new: false } => format!("{node} is back and catching up"),
         Fact::Returned { node, is_new: true } => {
@@ -45,7 +45,7 @@ pub fn words(fact: &Fact) -> String {
         Fact::LinkSilent { from, to } => format!("{from} → {to} carries no frames"),
         Fact::LinkRestored { from, to } => format!("{from} → {to} carries frames again"),
         Fact::LinkConditions { from, to, conditions } => {
-            format!("{from} → {to} {} on request", terms::conditions(conditions))
+            format!("{from} → {to} {} (requested fault)", terms::conditions(conditions))
         }
         Fact::LeaderElected { group, leader, term } => format!("{leader} leads group {group} (term {term})"),
         Fact::MembersChanged { group, learners } => match &learners[..] {
@@ -112,12 +112,12 @@ mod tests {
     }
 
     #[test]
-    fn faults_on_request_say_so() {
+    fn requested_faults_say_so() {
         let stopped = Fact::Stopped { node: v("100"), mode: StopMode::Crash, duration_ms: 10_000 };
-        assert_eq!((tone(&stopped), words(&stopped).as_str()), (Tone::Bad, "100 crashes on request, for 10 s"));
+        assert_eq!((tone(&stopped), words(&stopped).as_str()), (Tone::Bad, "100 crashes for 10 s (requested fault)"));
         let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         let cut = Fact::LinkConditions { from: v("000"), to: v("001"), conditions };
-        assert_eq!((tone(&cut), words(&cut).as_str()), (Tone::Bad, "000 → 001 is cut on request"));
+        assert_eq!((tone(&cut), words(&cut).as_str()), (Tone::Bad, "000 → 001 is cut (requested fault)"));
     }
 
     fn v(name: &str) -> Vertex {

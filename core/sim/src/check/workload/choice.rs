@@ -1,6 +1,6 @@
 //! Random choices that are equal on every machine: drawn as `u64`, never as `usize`.
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Vertex;
 use fastrand::Rng;
 
 /// Returns true in `share` of `of` cases.
@@ -24,10 +24,6 @@ pub(super) fn weighted<T: Copy>(random: &mut Rng, items: &[(T, u64)]) -> T {
         }
     }
     unreachable!("a draw below the sum of all weights falls into one of them")
-}
-
-pub(super) fn any_vertex(random: &mut Rng, dimension: Dimension) -> Vertex {
-    dimension.vertex(random.u32(0..1 << dimension.bits())).expect("a number below 2^d names a vertex")
 }
 
 pub(super) fn other_vertex(random: &mut Rng, vertex: Vertex) -> Vertex {

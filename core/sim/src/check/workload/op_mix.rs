@@ -5,8 +5,9 @@ use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId,
 use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 use cubecast_core::wire::limits::MAX_PULL;
 
-use super::choice::{any_vertex, happens, one_of, weighted};
+use super::choice::{happens, one_of, weighted};
 use super::sim_client::{Kind, SimClient, Topic};
+use crate::places::any_vertex;
 
 /// With more unread messages than this, a client first reads on or skips some, so that its reads stay small.
 const BACKLOG: u64 = 300;
@@ -281,7 +282,7 @@ impl SimClient {
             0 => Action::Query(Query::Topics),
             1 => Action::Local(Local::Cluster),
             2 => Action::Admin(Admin::Status { node: None }),
-            3 => Action::Admin(Admin::Status { node: Some(any_vertex(&mut self.random, self.dimension)) }),
+            3 => Action::Admin(Admin::Status { node: Some(any_vertex(self.dimension, &mut self.random)) }),
             _ => Action::Query(Query::Locate { topic: topic.name.clone() }),
         }
     }

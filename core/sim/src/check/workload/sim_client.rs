@@ -9,9 +9,10 @@ use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client::{Action, Query, Read, Write};
 use fastrand::Rng;
 
-use super::choice::{any_vertex, happens, one_of, other_vertex};
+use super::choice::{happens, one_of, other_vertex};
 use super::{Load, Step};
 use crate::check::history::{Operation, Outcome};
+use crate::places::any_vertex;
 
 /// Number of answered publishes that may be repeated later.
 const REMEMBERED: usize = 8;
@@ -107,7 +108,7 @@ impl SimClient {
             listens: number % 3 != 2,
             pause_us: u64::from(load.pause_ms) * 1_000,
             content_bytes: load.content_bytes.into(),
-            node: any_vertex(&mut random, dimension),
+            node: any_vertex(dimension, &mut random),
             stay: 0,
             random,
             topics,

@@ -57,26 +57,15 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
     let logs = held.iter().map(|log| Some(log.iter().zip(0..).map(message).collect()));
     let replicas = placement::members(vertex("100")).zip(logs).collect();
     let recovery = Recovery {
-        healed: Instant(0),
-        limit: Duration::from_secs(30),
         published: Some(Instant(1_500_000)),
-        homes_lead: None,
-        replicas_equal: None,
-        outboxes_empty: None,
         remains: vec!["100 is not responding".into()],
+        ..Recovery::begun(Instant(0), Duration::from_secs(30))
     };
     Evidence {
-        dimension: Dimension::new(3).unwrap(),
         prepared: [topic()].into(),
         history: History { operations, sessions: Vec::new() },
         holdings: [(topic(), replicas)].into(),
-        leaderships: Vec::new(),
-        member_changes: Vec::new(),
-        disk_losses: Vec::new(),
-        queues: Vec::new(),
-        disk_mishaps: Vec::new(),
-        undetected_damage: Vec::new(),
-        recovery,
+        ..Evidence::new(Dimension::new(3).unwrap(), recovery)
     }
 }
 

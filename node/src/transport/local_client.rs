@@ -9,10 +9,10 @@ use cubecast_core::wire::answer::{Answer, Done, Failure, NodeStatus, ServerFrame
 use cubecast_core::wire::client::{Action, Admin, Request};
 use tokio::time::{Instant, timeout};
 
-use super::inbox::{Arrival, InboxSender};
-use super::mailbox::{Outbound, client_mailbox};
-use crate::transport::Numbers;
-use crate::transport::admission::Admitted;
+use super::Numbers;
+use crate::queues::admission::Admitted;
+use crate::queues::inbox::{Arrival, InboxSender};
+use crate::queues::mailbox::{Outbound, client_mailbox};
 
 /// A node that does not answer its own request within this time is unhealthy.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -5,15 +5,15 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use cubecast_core::io::Dismissal;
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::event::WatchEvent;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
-use crate::transport::admission::Admitted;
-use crate::transport::codec;
-use crate::transport::farewell::Goodbye;
+use super::admission::Admitted;
+use crate::codec;
 
 /// Encoded bytes that may wait for one neighbour.
 pub const PEER_QUEUE_BYTES: u64 = 32 << 20;
@@ -118,10 +118,18 @@ pub struct ClientMailbox {
 /// Tells a client's connection to close.
 #[derive(Debug)]
 pub struct Dismissed {
-    /// The close frame.
-    pub goodbye: Goodbye,
-    /// Whether queued frames are discarded. Otherwise the client has a moment to read them.
-    pub at_once: bool,
+    /// The kind of reason.
+    pub why: Dismissal,
+    /// The reason, for people.
+    pub reason: String,
+}
+
+impl Dismissed {
+    /// Whether queued frames are discarded, because the queue of a client that does not read must be freed at once.
+    /// Otherwise the client has a moment to read them.
+    pub fn is_at_once(&self) -> bool {
+        self.why == Dismissal::ReadsTooSlowly
+    }
 }
 
 /// The other end of a [`ClientMailbox`].
