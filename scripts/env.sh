@@ -70,3 +70,11 @@ find_chrome() {
   done
   return 1
 }
+
+# Makes clippy the compiler of this workspace's crates, so that each build also checks them, and each warning is an
+# error. `cargo clippy` does the same for `cargo check`, which would compile everything a second time. Returns 1 if there
+# is no clippy for every compiler that is used.
+use_clippy() {
+  have clippy-driver && has_wasm_std rustc || return 1
+  export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__
+}

@@ -1,7 +1,7 @@
 //! docs/PROTOCOL.md documents every action, error, event and limit of the protocol.
 
 use cubecast_core::wire::answer::{EndReason, ErrorCode, ServerFrame, SubscriptionEnded};
-use cubecast_core::wire::json::{ACTIONS, render};
+use cubecast_core::wire::json::{action_names_by_kind, render};
 use cubecast_core::wire::limits;
 
 const REFERENCE: &str = include_str!("../../docs/PROTOCOL.md");
@@ -21,13 +21,13 @@ fn documented_codes() -> Vec<&'static str> {
 #[test]
 fn every_action_has_its_section_and_its_number() {
     let headings: Vec<_> = REFERENCE.lines().filter(|line| line.starts_with("### ")).collect();
-    for (kind_number, (kind, actions)) in ACTIONS.iter().enumerate() {
+    for (kind_number, (kind, actions)) in action_names_by_kind().enumerate() {
         let numbered = |(number, action): (usize, &&str)| format!("{number} {action}");
         let numbers: Vec<String> = actions.iter().enumerate().map(numbered).collect();
         let row = format!("| {kind_number} {kind} | {} |", numbers.join(", "));
         assert!(missing([row.as_str()]).is_empty(), "not in the table of the binary encoding: {row}");
-        for action in *actions {
-            let named = |heading: &&str| heading.split([' ', ',']).any(|word| word == *action);
+        for action in actions {
+            let named = |heading: &&str| heading.split([' ', ',']).any(|word| word == action);
             assert!(headings.iter().any(named), "no section on {action}");
         }
     }

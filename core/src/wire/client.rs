@@ -252,6 +252,25 @@ impl Action {
         }
     }
 
+    /// The topic that the action concerns.
+    pub fn topic(&self) -> Option<&TopicName> {
+        match self {
+            Action::Write(write) => write.topic(),
+            Action::Read(read) => Some(read.topic()),
+            Action::Query(Query::Locate { topic }) => Some(topic),
+            Action::Query(Query::Topics) | Action::Admin(_) | Action::Local(_) => None,
+        }
+    }
+
+    /// The registered name under which the action is performed, or which it creates or deletes.
+    pub fn who(&self) -> Option<(Registry, &str)> {
+        match self {
+            Action::Write(write) => Some(write.facts().who),
+            Action::Read(read) => Some((Registry::Subscriber, read.subscriber().as_str())),
+            Action::Query(_) | Action::Admin(_) | Action::Local(_) => None,
+        }
+    }
+
     /// The name of the action in JSON, logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -270,87 +289,143 @@ impl Action {
     }
 }
 
-impl Write {
-    /// The name whose hash determines the group that applies it.
-    pub fn subject(&self) -> &str {
-        match self {
-            Write::CreatePublisher { publisher } | Write::DeletePublisher { publisher } => publisher.as_str(),
-            Write::CreateSubscriber { subscriber } | Write::DeleteSubscriber { subscriber } => subscriber.as_str(),
-            Write::CreateTopic { topic, .. }
-            | Write::DeleteTopic { topic, .. }
-            | Write::Publish { topic, .. }
-            | Write::Subscribe { topic, .. }
-            | Write::ReplicaSubscribe { topic, .. }
-            | Write::Unsubscribe { topic, .. }
-            | Write::Commit { topic, .. } => topic.as_str(),
-        }
-    }
+/// What the rest of the program needs to know about a write. [`Write::facts`] is the only place that has to be extended
+/// for a new write: routing, limits, registrations and the checkers use these facts.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The name of the action in JSON, logs and metrics.
+    pub name: &'static str,
+    /// The registered name that it creates or deletes, or under which it acts.
+    pub who: (Registry, &'a str),
+    /// What it changes.
+    pub target: Target<'a>,
+    /// What it adds to its target.
+    pub adds: Adds<'a>,
+    /// Whether messages are to be pushed to the client afterwards.
+    pub begins_push: bool,
+}
 
-    /// The size of the content in bytes; 0 for all but publishes.
-    pub fn content_bytes(&self) -> u64 {
+/// What a write changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target<'a> {
+    /// The registration of `who`.
+    Registration,
+    /// A topic. `who` must be registered.
+    Topic(&'a TopicName),
+}
+
+/// What a write adds to its target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Adds<'a> {
+    /// Nothing: it only frees disk space.
+    Nothing,
+    /// A few bytes of state.
+    State,
+    /// A message.
+    Message(&'a Content),
+}
+
+impl Write {
+    /// The facts about this write.
+    pub fn facts(&self) -> Facts<'_> {
+        use Registry::{Publisher, Subscriber};
+        let on_name = |name, who, adds| Facts { name, who, target: Target::Registration, adds, begins_push: false };
+        let on_topic =
+            |name, who, topic, adds| Facts { name, who, target: Target::Topic(topic), adds, begins_push: false };
         match self {
-            Write::Publish { content, .. } => content.len() as u64,
-            _ => 0,
+            Write::CreatePublisher { publisher } => {
+                on_name("create_publisher", (Publisher, publisher.as_str()), Adds::State)
+            }
+            Write::CreateSubscriber { subscriber } => {
+                on_name("create_subscriber", (Subscriber, subscriber.as_str()), Adds::State)
+            }
+            Write::DeletePublisher { publisher } => {
+                on_name("delete_publisher", (Publisher, publisher.as_str()), Adds::Nothing)
+            }
+            Write::DeleteSubscriber { subscriber } => {
+                on_name("delete_subscriber", (Subscriber, subscriber.as_str()), Adds::Nothing)
+            }
+            Write::CreateTopic { publisher, topic } => {
+                on_topic("create_topic", (Publisher, publisher.as_str()), topic, Adds::State)
+            }
+            Write::DeleteTopic { publisher, topic } => {
+                on_topic("delete_topic", (Publisher, publisher.as_str()), topic, Adds::Nothing)
+            }
+            Write::Publish { publisher, topic, content, ack: _, sequence: _ } => {
+                on_topic("publish", (Publisher, publisher.as_str()), topic, Adds::Message(content))
+            }
+            Write::Subscribe { subscriber, topic, push, from: _ } => {
+                let facts = on_topic("subscribe", (Subscriber, subscriber.as_str()), topic, Adds::State);
+                Facts { begins_push: *push, ..facts }
+            }
+            Write::ReplicaSubscribe { subscriber, topic, push, from: _ } => {
+                let facts = on_topic("replica_subscribe", (Subscriber, subscriber.as_str()), topic, Adds::State);
+                Facts { begins_push: *push, ..facts }
+            }
+            Write::Unsubscribe { subscriber, topic } => {
+                on_topic("unsubscribe", (Subscriber, subscriber.as_str()), topic, Adds::Nothing)
+            }
+            Write::Commit { subscriber, topic, offset: _ } => {
+                on_topic("commit", (Subscriber, subscriber.as_str()), topic, Adds::State)
+            }
         }
     }
 
     /// The name of the action in JSON, logs and metrics.
     pub fn name(&self) -> &'static str {
-        match self {
-            Write::CreatePublisher { .. } => "create_publisher",
-            Write::CreateSubscriber { .. } => "create_subscriber",
-            Write::DeletePublisher { .. } => "delete_publisher",
-            Write::DeleteSubscriber { .. } => "delete_subscriber",
-            Write::CreateTopic { .. } => "create_topic",
-            Write::DeleteTopic { .. } => "delete_topic",
-            Write::Publish { .. } => "publish",
-            Write::Subscribe { .. } => "subscribe",
-            Write::ReplicaSubscribe { .. } => "replica_subscribe",
-            Write::Unsubscribe { .. } => "unsubscribe",
-            Write::Commit { .. } => "commit",
+        self.facts().name
+    }
+
+    /// The name whose hash determines the group that applies it.
+    pub fn subject(&self) -> &str {
+        let facts = self.facts();
+        match facts.target {
+            Target::Registration => facts.who.1,
+            Target::Topic(topic) => topic.as_str(),
         }
+    }
+
+    /// The topic that it changes.
+    pub fn topic(&self) -> Option<&TopicName> {
+        match self.facts().target {
+            Target::Registration => None,
+            Target::Topic(topic) => Some(topic),
+        }
+    }
+
+    /// The content of a publish.
+    pub fn content(&self) -> Option<&Content> {
+        match self.facts().adds {
+            Adds::Message(content) => Some(content),
+            Adds::Nothing | Adds::State => None,
+        }
+    }
+
+    /// The size of the content in bytes; 0 for all but publishes.
+    pub fn content_bytes(&self) -> u64 {
+        self.content().map_or(0, |content| content.len() as u64)
     }
 
     /// The name that this registers.
     pub fn registers(&self) -> Option<(Registry, &str)> {
-        match self {
-            Write::CreatePublisher { publisher } => Some((Registry::Publisher, publisher.as_str())),
-            Write::CreateSubscriber { subscriber } => Some((Registry::Subscriber, subscriber.as_str())),
-            _ => None,
-        }
+        let facts = self.facts();
+        (facts.target == Target::Registration && facts.adds == Adds::State).then_some(facts.who)
     }
 
     /// The name that must be registered first. `None`: there is no such condition.
     pub fn acts_under(&self) -> Option<(Registry, &str)> {
-        match self {
-            Write::CreateTopic { publisher, .. }
-            | Write::DeleteTopic { publisher, .. }
-            | Write::Publish { publisher, .. } => Some((Registry::Publisher, publisher.as_str())),
-            Write::Subscribe { subscriber, .. }
-            | Write::ReplicaSubscribe { subscriber, .. }
-            | Write::Unsubscribe { subscriber, .. }
-            | Write::Commit { subscriber, .. } => Some((Registry::Subscriber, subscriber.as_str())),
-            Write::CreatePublisher { .. }
-            | Write::CreateSubscriber { .. }
-            | Write::DeletePublisher { .. }
-            | Write::DeleteSubscriber { .. } => None,
-        }
+        let facts = self.facts();
+        (facts.target != Target::Registration).then_some(facts.who)
     }
 
     /// Whether it only frees disk space.
     pub fn frees_space(&self) -> bool {
-        matches!(
-            self,
-            Write::DeleteTopic { .. }
-                | Write::Unsubscribe { .. }
-                | Write::DeletePublisher { .. }
-                | Write::DeleteSubscriber { .. }
-        )
+        self.facts().adds == Adds::Nothing
     }
 
     /// Whether messages are to be pushed to the client afterwards.
     pub fn begins_push(&self) -> bool {
-        matches!(self, Write::Subscribe { push: true, .. } | Write::ReplicaSubscribe { push: true, .. })
+        self.facts().begins_push
     }
 }
 

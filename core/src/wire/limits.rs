@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::cube::{Dimension, Vertex};
 use crate::faults::LinkConditions;
 use crate::wire::answer::{ErrorCode, Failure};
-use crate::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId, Write};
+use crate::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId};
 
 /// The maximum number of messages per pull.
 pub const MAX_PULL: u32 = 10_000;
@@ -54,17 +54,11 @@ pub type Refused = (Option<RequestId>, Failure);
 pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Result<(), Failure> {
     validate_id(request.id.as_ref())?;
     match &request.action {
-        Action::Write(Write::CreatePublisher { .. } | Write::CreateSubscriber { .. }) => Ok(()),
-        Action::Write(Write::DeletePublisher { .. } | Write::DeleteSubscriber { .. }) => Ok(()),
-        Action::Write(Write::CreateTopic { .. } | Write::DeleteTopic { .. }) => Ok(()),
-        Action::Write(Write::Publish { content, .. }) => validate_content(content, limits),
-        Action::Write(Write::Subscribe { .. } | Write::ReplicaSubscribe { .. } | Write::Unsubscribe { .. }) => Ok(()),
+        Action::Write(write) => write.content().map_or(Ok(()), |content| validate_content(content, limits)),
         Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) => {
             require((1..=MAX_PULL).contains(max), || format!("`max` must be 1 to {MAX_PULL}, not {max}"))
         }
-        Action::Write(Write::Commit { .. })
-        | Action::Query(Query::Locate { .. } | Query::Topics)
-        | Action::Local(Local::Cluster) => Ok(()),
+        Action::Query(Query::Locate { .. } | Query::Topics) | Action::Local(Local::Cluster) => Ok(()),
         Action::Admin(Admin::Status { node } | Admin::RecoverNode { node }) => validate_node(*node, dimension),
         Action::Admin(Admin::StopNode { node, duration_ms, .. }) => {
             validate_node(*node, dimension)?;

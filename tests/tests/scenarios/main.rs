@@ -5,6 +5,7 @@
 
 mod accessibility;
 mod bad_input;
+mod bench;
 mod command_line;
 mod command_line_io;
 mod dashboard;

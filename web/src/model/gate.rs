@@ -1,7 +1,7 @@
 //! Recognises requests that cannot succeed now, so the user gets the reason at once instead of a timeout.
 
 use cubecast_core::placement;
-use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
+use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
 use super::State;
 use super::obstacle::Obstacle;
@@ -25,17 +25,9 @@ fn needs_quorum(action: &Action) -> bool {
     match action {
         Action::Write(Write::Publish { ack, .. }) => *ack != Ack::One,
         Action::Read(Read::Pull { read, commit, .. }) => *read == ReadLevel::Leader || *commit,
-        Action::Write(Write::CreatePublisher { .. } | Write::CreateSubscriber { .. }) => true,
-        Action::Write(Write::DeletePublisher { .. } | Write::DeleteSubscriber { .. }) => true,
-        Action::Write(Write::CreateTopic { .. } | Write::DeleteTopic { .. }) => true,
-        Action::Write(Write::Subscribe { .. } | Write::Unsubscribe { .. } | Write::Commit { .. }) => true,
-        Action::Write(Write::ReplicaSubscribe { .. })
-        | Action::Read(Read::ReplicaPull { .. })
-        | Action::Query(Query::Locate { .. } | Query::Topics) => false,
-        Action::Local(Local::Cluster) | Action::Admin(Admin::Status { .. }) | Action::Local(Local::Watch { .. }) => {
-            false
-        }
-        Action::Admin(Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. }) => false,
+        Action::Write(Write::ReplicaSubscribe { .. }) | Action::Read(Read::ReplicaPull { .. }) => false,
+        Action::Write(_) => true,
+        Action::Query(_) | Action::Admin(_) | Action::Local(_) => false,
     }
 }
 

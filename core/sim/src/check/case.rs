@@ -6,7 +6,7 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
-use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, Write};
+use cubecast_core::wire::client::{Ack, Action, Write};
 
 use super::evidence::Evidence;
 use super::history::{Operation, Outcome, Session};
@@ -88,7 +88,7 @@ impl<'a> Case<'a> {
     pub fn new(evidence: &'a Evidence) -> Case<'a> {
         let mut topics: BTreeMap<&TopicName, Topic<'a>> = BTreeMap::new();
         for operation in &evidence.history.operations {
-            if let Some(name) = topic_of(&operation.action) {
+            if let Some(name) = operation.action.topic() {
                 topics.entry(name).or_insert_with(|| Topic::new(name)).operations.push(operation);
             }
         }
@@ -258,33 +258,5 @@ pub fn acknowledgement(operation: &Operation) -> Option<Acknowledgement<'_>> {
             Some(Acknowledgement { ack: *ack, offset: *offset, replicas, at: operation.over() })
         }
         _ => None,
-    }
-}
-
-fn topic_of(action: &Action) -> Option<&TopicName> {
-    match action {
-        Action::Write(
-            Write::CreateTopic { topic, .. }
-            | Write::DeleteTopic { topic, .. }
-            | Write::Publish { topic, .. }
-            | Write::Subscribe { topic, .. }
-            | Write::Unsubscribe { topic, .. },
-        )
-        | Action::Read(Read::Pull { topic, .. })
-        | Action::Write(Write::Commit { topic, .. } | Write::ReplicaSubscribe { topic, .. })
-        | Action::Read(Read::ReplicaPull { topic, .. })
-        | Action::Query(Query::Locate { topic }) => Some(topic),
-        Action::Write(
-            Write::CreatePublisher { .. }
-            | Write::CreateSubscriber { .. }
-            | Write::DeletePublisher { .. }
-            | Write::DeleteSubscriber { .. },
-        )
-        | Action::Query(Query::Topics)
-        | Action::Local(Local::Cluster)
-        | Action::Admin(
-            Admin::Status { .. } | Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. },
-        )
-        | Action::Local(Local::Watch { .. }) => None,
     }
 }

@@ -131,17 +131,8 @@ fn step_of(operation: &Operation) -> Option<Step<'_>> {
             (false, acknowledgement(operation).is_some_and(|told| told.offset.is_some()))
         }
         Action::Read(Read::Pull { read: ReadLevel::Any, .. }) => return None,
-        Action::Write(
-            Write::CreateTopic { .. }
-            | Write::DeleteTopic { .. }
-            | Write::Publish { .. }
-            | Write::Subscribe { .. }
-            | Write::ReplicaSubscribe { .. }
-            | Write::Unsubscribe { .. }
-            | Write::Commit { .. },
-        )
-        | Action::Read(Read::Pull { .. }) => (true, is_done),
-        _ => return None,
+        Action::Write(_) | Action::Read(Read::Pull { .. }) => (true, is_done),
+        Action::Read(Read::ReplicaPull { .. }) | Action::Query(_) | Action::Admin(_) | Action::Local(_) => return None,
     };
     match refusal {
         None => tells.then_some(Step::Found),

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::wire::answer::{Done, ErrorCode};
-use cubecast_core::wire::client::{Action, Admin, Local, Query, Read, Registry, Write};
+use cubecast_core::wire::client::{Action, Registry, Write};
 
 use super::case::Case;
 use super::history::{Operation, Outcome};
@@ -110,37 +110,8 @@ fn told_by(operation: &Operation) -> Option<(Registry, &str, Step)> {
             _ => return None,
         },
     };
-    let (registry, name) = requester_of(&operation.action)?;
+    let (registry, name) = operation.action.who()?;
     Some((registry, name, step))
-}
-
-/// The name under which the action is performed, or which it concerns.
-fn requester_of(action: &Action) -> Option<(Registry, &str)> {
-    match action {
-        Action::Write(
-            Write::CreatePublisher { publisher }
-            | Write::DeletePublisher { publisher }
-            | Write::CreateTopic { publisher, .. }
-            | Write::DeleteTopic { publisher, .. }
-            | Write::Publish { publisher, .. },
-        ) => Some((Registry::Publisher, publisher.as_str())),
-        Action::Write(
-            Write::CreateSubscriber { subscriber }
-            | Write::DeleteSubscriber { subscriber }
-            | Write::Subscribe { subscriber, .. }
-            | Write::ReplicaSubscribe { subscriber, .. }
-            | Write::Unsubscribe { subscriber, .. },
-        )
-        | Action::Read(Read::Pull { subscriber, .. })
-        | Action::Write(Write::Commit { subscriber, .. })
-        | Action::Read(Read::ReplicaPull { subscriber, .. }) => Some((Registry::Subscriber, subscriber.as_str())),
-        Action::Query(Query::Locate { .. } | Query::Topics)
-        | Action::Local(Local::Cluster)
-        | Action::Admin(
-            Admin::Status { .. } | Admin::StopNode { .. } | Admin::RecoverNode { .. } | Admin::SetLink { .. },
-        )
-        | Action::Local(Local::Watch { .. }) => None,
-    }
 }
 
 #[cfg(test)]

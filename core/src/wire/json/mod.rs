@@ -13,4 +13,4 @@ mod request;
 mod shapes;
 
 pub use render::{human_message, render};
-pub use request::{ACTIONS, action_names, parse_request};
+pub use request::{action_names, action_names_by_kind, parse_request};

@@ -9,33 +9,56 @@ use crate::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Req
 use crate::wire::event::EventKind;
 use crate::wire::limits::{DEFAULT_PULL, DEFAULT_STOP_MS, Limits, Refused, check_id, validate};
 
-/// The names of all actions by kind, in the order of their numbers in the binary encoding.
-pub const ACTIONS: &[(&str, &[&str])] = &[
+/// Reads the fields of one action.
+type ReadFields = fn(&mut Reader<'_>) -> Result<Action, Failure>;
+
+/// All actions by kind, in the order of their numbers in the binary encoding.
+const ACTIONS: &[(&str, &[(&str, ReadFields)])] = &[
     (
         "write",
         &[
-            "create_publisher",
-            "create_subscriber",
-            "delete_publisher",
-            "delete_subscriber",
-            "create_topic",
-            "delete_topic",
-            "publish",
-            "subscribe",
-            "replica_subscribe",
-            "unsubscribe",
-            "commit",
+            ("create_publisher", |it| Ok(Write::CreatePublisher { publisher: it.publisher()? }.into())),
+            ("create_subscriber", |it| Ok(Write::CreateSubscriber { subscriber: it.subscriber()? }.into())),
+            ("delete_publisher", |it| Ok(Write::DeletePublisher { publisher: it.publisher()? }.into())),
+            ("delete_subscriber", |it| Ok(Write::DeleteSubscriber { subscriber: it.subscriber()? }.into())),
+            ("create_topic", |it| Ok(Write::CreateTopic { publisher: it.publisher()?, topic: it.topic()? }.into())),
+            ("delete_topic", |it| Ok(Write::DeleteTopic { publisher: it.publisher()?, topic: it.topic()? }.into())),
+            ("publish", |it| it.publish()),
+            ("subscribe", |it| it.subscribe()),
+            ("replica_subscribe", |it| it.replica_subscribe()),
+            ("unsubscribe", |it| Ok(Write::Unsubscribe { subscriber: it.subscriber()?, topic: it.topic()? }.into())),
+            ("commit", |it| it.commit()),
         ],
     ),
-    ("read", &["pull", "replica_pull"]),
-    ("query", &["locate", "topics"]),
-    ("admin", &["status", "stop_node", "recover_node", "set_link"]),
-    ("local", &["cluster", "watch"]),
+    ("read", &[("pull", |it| it.pull()), ("replica_pull", |it| it.replica_pull())]),
+    (
+        "query",
+        &[("locate", |it| Ok(Query::Locate { topic: it.topic()? }.into())), ("topics", |_| Ok(Query::Topics.into()))],
+    ),
+    (
+        "admin",
+        &[
+            ("status", |it| Ok(Admin::Status { node: it.node()? }.into())),
+            ("stop_node", |it| it.stop_node()),
+            ("recover_node", |it| Ok(Admin::RecoverNode { node: it.node()? }.into())),
+            ("set_link", |it| it.set_link()),
+        ],
+    ),
+    ("local", &[("cluster", |_| Ok(Local::Cluster.into())), ("watch", |it| it.watch())]),
 ];
+
+/// The names of all actions by kind, in the order of their numbers in the binary encoding.
+pub fn action_names_by_kind() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    ACTIONS.iter().map(|(kind, actions)| (*kind, actions.iter().map(|(name, _)| *name).collect()))
+}
 
 /// The names of all actions.
 pub fn action_names() -> impl Iterator<Item = &'static str> {
-    ACTIONS.iter().flat_map(|(_, names)| names.iter().copied())
+    actions().map(|(name, _)| *name)
+}
+
+fn actions() -> impl Iterator<Item = &'static (&'static str, ReadFields)> {
+    ACTIONS.iter().flat_map(|(_, actions)| actions.iter())
 }
 
 const ACKS: &[(&str, Ack)] = &[("one", Ack::One), ("quorum", Ack::Quorum), ("all", Ack::All)];
@@ -78,7 +101,7 @@ pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Resul
 
 fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action), Failure> {
     let name = fields.text("action")?.ok_or_else(|| missing("a request", "action"))?;
-    let Some(action) = action_names().find(|action| *action == name) else {
+    let Some((action, read_fields)) = actions().find(|(action, _)| *action == name) else {
         return Err(ErrorCode::UnknownAction.because(format!(
             "unknown action `{}`; the actions are {}",
             shown(&name),
@@ -86,7 +109,7 @@ fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action
         )));
     };
     let trace = fields.flag("trace")?.unwrap_or(false);
-    Ok((trace, Reader { action, fields, dimension }.action()?))
+    Ok((trace, read_fields(&mut Reader { action, fields, dimension })?))
 }
 
 /// Reads the fields of one action.
@@ -97,61 +120,38 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn action(mut self) -> Result<Action, Failure> {
-        Ok(match self.action {
-            "create_publisher" => Action::Write(Write::CreatePublisher { publisher: self.publisher()? }),
-            "create_subscriber" => Action::Write(Write::CreateSubscriber { subscriber: self.subscriber()? }),
-            "create_topic" => Action::Write(Write::CreateTopic { publisher: self.publisher()?, topic: self.topic()? }),
-            "delete_topic" => Action::Write(Write::DeleteTopic { publisher: self.publisher()?, topic: self.topic()? }),
-            "publish" => self.publish()?,
-            "subscribe" => {
-                let (subscriber, topic, from, push) = self.subscription()?;
-                Action::Write(Write::Subscribe { subscriber, topic, from, push })
-            }
-            "replica_subscribe" => {
-                let (subscriber, topic, from, push) = self.subscription()?;
-                Action::Write(Write::ReplicaSubscribe { subscriber, topic, from, push })
-            }
-            "unsubscribe" => Action::Write(Write::Unsubscribe { subscriber: self.subscriber()?, topic: self.topic()? }),
-            "pull" => self.pull()?,
-            "replica_pull" => self.replica_pull()?,
-            "commit" => {
-                let (subscriber, topic) = (self.subscriber()?, self.topic()?);
-                let offset = self.fields.whole_number("offset")?;
-                Action::Write(Write::Commit { subscriber, topic, offset: Offset(self.required("offset", offset)?) })
-            }
-            "locate" => Action::Query(Query::Locate { topic: self.topic()? }),
-            "topics" => Action::Query(Query::Topics),
-            "cluster" => Action::Local(Local::Cluster),
-            "status" => Action::Admin(Admin::Status { node: self.node()? }),
-            "stop_node" => self.stop_node()?,
-            "recover_node" => Action::Admin(Admin::RecoverNode { node: self.node()? }),
-            "set_link" => self.set_link()?,
-            "watch" => Action::Local(Local::Watch {
-                kinds: self.fields.words("kinds", EVENT_KINDS)?.unwrap_or_default(),
-                sample: self.fields.small_number("sample")?.unwrap_or(1),
-            }),
-            "delete_publisher" => Action::Write(Write::DeletePublisher { publisher: self.publisher()? }),
-            "delete_subscriber" => Action::Write(Write::DeleteSubscriber { subscriber: self.subscriber()? }),
-            other => unreachable!("`{other}` is listed in ACTIONS but not parsed here"),
-        })
-    }
-
     fn publish(&mut self) -> Result<Action, Failure> {
         let (publisher, topic) = (self.publisher()?, self.topic()?);
         let content = self.fields.text("content")?;
-        Ok(Action::Write(Write::Publish {
+        let publish = Write::Publish {
             publisher,
             topic,
             content: self.required("content", content)?.into(),
             ack: self.fields.word("ack", ACKS)?.unwrap_or_default(),
             sequence: self.fields.whole_number("sequence")?.map(Sequence),
-        }))
+        };
+        Ok(publish.into())
+    }
+
+    fn subscribe(&mut self) -> Result<Action, Failure> {
+        let (subscriber, topic, from, push) = self.subscription()?;
+        Ok(Write::Subscribe { subscriber, topic, from, push }.into())
+    }
+
+    fn replica_subscribe(&mut self) -> Result<Action, Failure> {
+        let (subscriber, topic, from, push) = self.subscription()?;
+        Ok(Write::ReplicaSubscribe { subscriber, topic, from, push }.into())
     }
 
     fn subscription(&mut self) -> Result<(SubscriberId, TopicName, Option<StartAt>, bool), Failure> {
         let from = self.fields.word_or_number("from", STARTS, |offset| StartAt::Offset(Offset(offset)))?;
         Ok((self.subscriber()?, self.topic()?, from, self.fields.flag("push")?.unwrap_or(false)))
+    }
+
+    fn commit(&mut self) -> Result<Action, Failure> {
+        let (subscriber, topic) = (self.subscriber()?, self.topic()?);
+        let offset = self.fields.whole_number("offset")?;
+        Ok(Write::Commit { subscriber, topic, offset: Offset(self.required("offset", offset)?) }.into())
     }
 
     fn pull(&mut self) -> Result<Action, Failure> {
@@ -193,6 +193,12 @@ impl Reader<'_> {
             loss: self.fields.fraction("loss")?.unwrap_or(0.0) as f32,
         };
         Ok(Action::Admin(Admin::SetLink { from, to, conditions }))
+    }
+
+    fn watch(&mut self) -> Result<Action, Failure> {
+        let kinds = self.fields.words("kinds", EVENT_KINDS)?.unwrap_or_default();
+        let sample = self.fields.small_number("sample")?.unwrap_or(1);
+        Ok(Local::Watch { kinds, sample }.into())
     }
 
     fn publisher(&mut self) -> Result<PublisherId, Failure> {

@@ -32,7 +32,19 @@ pub(super) fn effect_of(action: &Action) -> Effect {
             Some(StartAt::Latest) => Effect::PutAtEnd,
         },
         Action::Write(Write::Unsubscribe { .. }) => Effect::Remove,
-        _ => Effect::None,
+        Action::Write(
+            Write::CreatePublisher { .. }
+            | Write::CreateSubscriber { .. }
+            | Write::DeletePublisher { .. }
+            | Write::DeleteSubscriber { .. }
+            | Write::CreateTopic { .. }
+            | Write::DeleteTopic { .. }
+            | Write::Publish { .. },
+        )
+        | Action::Read(Read::Pull { commit: false, .. } | Read::ReplicaPull { .. })
+        | Action::Query(_)
+        | Action::Admin(_)
+        | Action::Local(_) => Effect::None,
     }
 }
 

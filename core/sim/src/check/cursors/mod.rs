@@ -22,10 +22,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cubecast_core::names::SubscriberId;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, Message};
-use cubecast_core::wire::client::{Action, Read, ReadLevel, Write};
+use cubecast_core::wire::client::{Action, Read, ReadLevel, Registry, Write};
 use late::{Effect, Late, effect_of};
 
 use super::case::{Case, Topic};
@@ -43,27 +42,14 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-fn by_subscriber<'a>(topic: &Topic<'a>) -> BTreeMap<&'a SubscriberId, Vec<&'a Operation>> {
+fn by_subscriber<'a>(topic: &Topic<'a>) -> BTreeMap<&'a str, Vec<&'a Operation>> {
     let mut sorted: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for operation in &topic.operations {
-        if let Some(subscriber) = subscriber_of(&operation.action) {
+        if let Some((Registry::Subscriber, subscriber)) = operation.action.who() {
             sorted.entry(subscriber).or_default().push(*operation);
         }
     }
     sorted
-}
-
-fn subscriber_of(action: &Action) -> Option<&SubscriberId> {
-    match action {
-        Action::Write(
-            Write::Subscribe { subscriber, .. }
-            | Write::ReplicaSubscribe { subscriber, .. }
-            | Write::Unsubscribe { subscriber, .. },
-        )
-        | Action::Read(Read::Pull { subscriber, .. } | Read::ReplicaPull { subscriber, .. })
-        | Action::Write(Write::Commit { subscriber, .. }) => Some(subscriber),
-        _ => None,
-    }
 }
 
 enum Event {
