@@ -1,6 +1,5 @@
 //! The comparisons: all systems do the same work in turns, and ratios compare adjacent turns.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
