@@ -29,7 +29,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | frame, packet | a frame crosses one edge; a packet crosses as many edges as it needs, inside frames |
-//! | link state | a node's announcement to all nodes: its incoming links, its state, its disk, the groups that it leads |
+//! | link state | a node's announcement to all nodes: its incoming links, state, disk, and the groups that it leads |
 //! | coordinator | the node that received a request from a client |
 //! | ask, reply, token | a request from one node to another, its answer, and the number that matches the two |
 //! | request key | coordinator and number; identifies a request, so that a repeat has no second effect |

@@ -1,10 +1,10 @@
 //! The consequences of damage, for all engines: examines the rows on a disk at start.
 //!
 //! A log is cut at its first damaged or missing entry, and the entries after it are deleted. The node may then have
-//! lost votes or acknowledged entries, and cannot tell which. The group therefore reports `tail_cut` until the node takes
-//! a new identity, under which it refills from the other members. A damaged checkpoint, hard state, record or outbox entry refuses the start:
-//! continuing without it would be silent loss. An entry or a checkpoint with a valid checksum but invalid content
-//! ([`reject_nonsense`]) counts as damaged.
+//! lost votes or acknowledged entries, and cannot tell which. The group therefore reports `tail_cut` until the node
+//! takes a new identity, under which it refills from the other members. A damaged checkpoint, hard state, record or
+//! outbox entry refuses the start: continuing without it would be silent loss. An entry or a checkpoint with a valid
+//! checksum but invalid content ([`reject_nonsense`]) counts as damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
