@@ -1,6 +1,7 @@
 //! The binary hypercube: its dimension, its vertices, and their neighbours.
 //!
-//! A [`Vertex`] is a place, not a process; [`crate::identity::NodeId`] names the process that serves it. A vertex
+//! A [`Vertex`] is a place, not a process; [`crate::identity::HostId`] names a process, and [`crate::seating`] says
+//! which one serves which vertex. A vertex
 //! includes the dimension of its cube, so it can print itself as a d-bit string and list its neighbours. The state of
 //! the nodes is not part of this module; see [`crate::overlay`].
 
@@ -55,6 +56,11 @@ impl Dimension {
         }
     }
 
+    /// The vertex with this id; an error if this cube has no such vertex.
+    pub fn at(self, id: VertexId) -> Result<Vertex, CubeError> {
+        self.vertex(id.0.into())
+    }
+
     /// The vertex written as a d-bit string, for example `"100"`.
     pub fn parse_vertex(self, text: &str) -> Result<Vertex, CubeError> {
         text.parse::<Vertex>()
@@ -63,6 +69,13 @@ impl Dimension {
             .ok_or_else(|| CubeError::Vertex { given: text.chars().take(40).collect(), dimension: self })
     }
 }
+
+/// A vertex without the dimension of its cube: its bits as a number.
+///
+/// It stands in everything that is stored or agreed on for long. When the cube grows, each old vertex keeps its id: the
+/// new bit is the most significant one, and is 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct VertexId(pub u16);
 
 /// A corner of the cube. Printed, parsed and written in JSON as its d bits, most significant first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +88,11 @@ impl Vertex {
     /// The bits as a number from 0 to 2^d - 1.
     pub fn index(self) -> usize {
         self.bits.into()
+    }
+
+    /// The vertex without its dimension.
+    pub fn id(self) -> VertexId {
+        VertexId(self.bits)
     }
 
     /// The cube's dimension.
@@ -115,13 +133,13 @@ impl Vertex {
         (0..self.dimension.0).filter(move |bit| difference & (1 << bit) != 0)
     }
 
-    /// `1` followed by the d bits: one number that identifies both the cube and the corner.
-    pub fn to_code(self) -> u32 {
+    /// The vertex in binary encodings of clients: `1` followed by the d bits.
+    fn to_code(self) -> u32 {
         (1 << self.dimension.0) | u32::from(self.bits)
     }
 
     /// The inverse of [`Vertex::to_code`].
-    pub fn from_code(code: u32) -> Result<Vertex, CubeError> {
+    fn from_code(code: u32) -> Result<Vertex, CubeError> {
         let bits = code.checked_ilog2().unwrap_or(0);
         let dimension = Dimension::new(bits.min(255) as u8).map_err(|_| CubeError::Code { given: code })?;
         Ok(Vertex { dimension, bits: (code ^ (1 << bits)) as u16 })
@@ -187,7 +205,7 @@ impl<'de> Deserialize<'de> for Dimension {
 pub enum CubeError {
     #[error("a dimension must be 1 to {max}, not {given}", max = Dimension::MAX)]
     Dimension { given: u32 },
-    #[error("`{}` is not a node of this cube: its nodes are {bits}-bit strings", visible(given), bits = dimension.0)]
+    #[error("`{}` is not a vertex of this cube: its vertices are {bits}-bit strings", visible(given), bits = dimension.0)]
     Vertex { given: String, dimension: Dimension },
     #[error("`{}` is not a vertex; use 1 to {max} binary digits", visible(given), max = Dimension::MAX)]
     Text { given: String },
@@ -223,6 +241,19 @@ mod tests {
                 assert_eq!(Vertex::from_code(vertex.to_code()), Ok(vertex));
                 assert_eq!(vertex.to_string().parse(), Ok(vertex));
             }
+        }
+    }
+
+    #[test]
+    fn a_vertex_keeps_its_id_when_the_cube_grows() {
+        for bits in 1..Dimension::MAX.min(9) {
+            let (cube, grown) = (Dimension::new(bits).unwrap(), Dimension::new(bits + 1).unwrap());
+            for vertex in cube.vertices() {
+                assert_eq!(cube.at(vertex.id()), Ok(vertex));
+                assert_eq!(grown.at(vertex.id()).unwrap().to_string(), format!("0{vertex}"));
+            }
+            let new = grown.vertices().filter(|vertex| cube.at(vertex.id()).is_err());
+            assert!(new.eq(cube.vertices().map(|vertex| grown.at(vertex.id()).unwrap().across(bits))));
         }
     }
 

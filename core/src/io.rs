@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::records::StoredMessage;
 use crate::store::{ReadFailed, ReadId, ReadMessages, Recovered, Space, WriteBatch};
 use crate::wire::answer::ServerFrame;
@@ -24,14 +24,14 @@ pub enum Input {
     DeadlineReached,
 
     /// A connection to a neighbour is established and its identity is proven. It replaces any earlier connection.
-    PeerConnected { peer: Vertex },
+    PeerConnected { peer: HostId },
     /// The connection to a neighbour broke. The runtime reports it at once, because this is the fastest sign of a
     /// failure.
-    PeerDisconnected { peer: Vertex },
+    PeerDisconnected { peer: HostId },
     /// A frame arrived from a neighbour.
-    PeerFrame { from: Vertex, frame: PeerFrame },
+    PeerFrame { from: HostId, frame: PeerFrame },
     /// A frame from a neighbour was altered in transit. The runtime closes the connection.
-    PeerAltered { from: Vertex },
+    PeerAltered { from: HostId },
 
     /// A client connected.
     ClientConnected { connection: ConnectionId },
@@ -79,7 +79,7 @@ pub enum Effect {
 
     /// Send a frame to a neighbour. Frames to one neighbour keep their order. If the queue to it is full, the frame is
     /// dropped.
-    SendPeer { to: Vertex, frame: PeerFrame },
+    SendPeer { to: HostId, frame: PeerFrame },
     /// `false`: close all connections to neighbours and refuse new ones (the node fails). `true`: accept them again.
     SetPeersAllowed(bool),
 

@@ -10,7 +10,9 @@
 //! |---|---|
 //! | cube, dimension d | 2^d vertices; two vertices are neighbours when their names differ in one bit |
 //! | vertex | a place on the cube, written as d bits |
-//! | node | the process that serves a vertex; each new data folder at a vertex is a new *incarnation* |
+//! | node, host | a process with one data folder (`HostId`); it serves a vertex, after which it is named |
+//! | seating | which host serves which vertex |
+//! | member | a host and its *incarnation*: each new data folder of a host is a new one |
 //! | edge, link | the connection between two neighbours; each direction can fail alone |
 //! | home | the vertex that a name hashes to; the home and its neighbours store the replicas |
 //! | group | a home and its d neighbours, with one totally ordered log; named after its home |
@@ -67,6 +69,7 @@ pub mod overlay;
 pub mod placement;
 pub mod records;
 pub mod route;
+pub mod seating;
 pub mod states;
 pub mod store;
 pub mod time;

@@ -3,8 +3,10 @@
 
 use std::collections::VecDeque;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::route::{NextHop, Trail, hop_limit, next_hop};
+use cubecast_core::seating::Seating;
 use proptest::prelude::*;
 
 proptest! {
@@ -15,8 +17,9 @@ proptest! {
         for knowledge in [Knowledge::None, Knowledge::True] {
             let walk = trip.walk(knowledge);
             prop_assert_eq!(walk.end, NextHop::Arrived);
-            let bits: Vec<_> = walk.met.windows(2).map(|pair| pair[0].edge_to(pair[1]).unwrap()).collect();
-            let expected: Vec<_> = trip.from.differing_bits(trip.to).collect();
+            let bits: Vec<_> = walk.met.windows(2).map(|pair| trip.seating.edge(pair[0], pair[1]).unwrap()).collect();
+            let [from, to] = [trip.from, trip.to].map(|host| trip.seating.vertex_of(host).unwrap());
+            let expected: Vec<_> = from.differing_bits(to).collect();
             prop_assert_eq!(bits, expected);
         }
     }
@@ -27,7 +30,7 @@ proptest! {
             let walk = trip.walk(knowledge);
             let expected = if trip.shortest().is_some() { NextHop::Arrived } else { NextHop::Unreachable };
             prop_assert_eq!(walk.end, expected, "{:?}", knowledge);
-            prop_assert!(walk.hops() < 2 * trip.from.dimension().size());
+            prop_assert!(walk.hops() < 2 * trip.seating.hosts().len());
         }
     }
 
@@ -55,7 +58,7 @@ proptest! {
             if walk.end == NextHop::Unreachable && walk.trail.path.is_empty() {
                 prop_assert_eq!(trip.shortest(), None);
             }
-            prop_assert!(walk.hops() <= hop_limit(trip.from.dimension()).into());
+            prop_assert!(walk.hops() <= hop_limit(trip.seating.dimension()).into());
         }
     }
 }
@@ -78,9 +81,10 @@ enum Knowledge {
 
 #[derive(Clone, Debug)]
 struct Trip {
-    from: Vertex,
-    to: Vertex,
-    /// For each vertex, the edges that carry its packets.
+    seating: Seating,
+    from: HostId,
+    to: HostId,
+    /// For each node, the edges that carry its packets.
     usable: Vec<u16>,
     seed: u64,
 }
@@ -88,9 +92,9 @@ struct Trip {
 struct Walk {
     end: NextHop,
     trail: Trail,
-    /// Every vertex that the packet visited, in order.
-    met: Vec<Vertex>,
-    entered_forward: Vec<Vertex>,
+    /// Every node that the packet visited, in order.
+    met: Vec<HostId>,
+    entered_forward: Vec<HostId>,
 }
 
 fn trips(damage: Damage) -> impl Strategy<Value = Trip> {
@@ -101,27 +105,28 @@ fn trips(damage: Damage) -> impl Strategy<Value = Trip> {
 impl Trip {
     fn new(cube: Dimension, damage: Damage, seed: u64, percent: u32) -> Trip {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut any_vertex = || cube.vertex(rng.u32(0..cube.size() as u32)).unwrap();
-        let (from, to) = (any_vertex(), any_vertex());
+        let seating = Seating::founding(cube);
+        let mut any_node = || seating.hosts().nth(rng.u32(0..cube.size() as u32) as usize).unwrap();
+        let (from, to) = (any_node(), any_node());
         let mut usable = vec![u16::MAX >> (16 - cube.bits()); cube.size()];
         match damage {
             Damage::None => {}
-            Damage::BothWays => cut_both_ways(&mut usable, cube, &mut rng, percent),
+            Damage::BothWays => cut_both_ways(&mut usable, &seating, &mut rng, percent),
             Damage::OneWay => usable.iter_mut().for_each(|edges| *edges &= random_edges(&mut rng, cube, percent)),
         }
-        Trip { from, to, usable, seed }
+        Trip { seating, from, to, usable, seed }
     }
 
     fn walk(&self, knowledge: Knowledge) -> Walk {
         let known = self.known(knowledge);
-        let distance = |vertex: Vertex| known[vertex.index()];
+        let distance = |node: HostId| known[self.index(node)];
         let (mut here, mut trail, mut met, mut entered_forward) =
             (self.from, Trail::default(), vec![self.from], vec![self.from]);
         let end = loop {
-            match next_hop(here, self.to, &trail, self.usable[here.index()], distance) {
+            match next_hop(&self.seating, here, self.to, &trail, self.usable[self.index(here)], distance) {
                 NextHop::Forward(bit) => {
                     trail.leave_forward(here);
-                    here = here.across(bit);
+                    here = self.seating.across(here, bit);
                     entered_forward.push(here);
                 }
                 NextHop::BackTo(back) => {
@@ -145,18 +150,23 @@ impl Trip {
     }
 
     fn shortest(&self) -> Option<u32> {
-        self.distances()[self.from.index()]
+        self.distances()[self.index(self.from)]
     }
 
-    /// Hops from every vertex to the destination.
+    fn index(&self, node: HostId) -> usize {
+        self.seating.index_of(node).unwrap()
+    }
+
+    /// Hops from every node to the destination.
     fn distances(&self) -> Vec<Option<u32>> {
         let mut distances = vec![None; self.usable.len()];
-        distances[self.to.index()] = Some(0);
+        distances[self.index(self.to)] = Some(0);
         let mut queue = VecDeque::from([(self.to, 0)]);
         while let Some((near, distance)) = queue.pop_front() {
-            for (bit, far) in near.neighbours().enumerate() {
-                if self.usable[far.index()] & (1 << bit) != 0 && distances[far.index()].is_none() {
-                    distances[far.index()] = Some(distance + 1);
+            for (bit, far) in self.seating.neighbours(near).enumerate() {
+                let index = self.index(far);
+                if self.usable[index] & (1 << bit) != 0 && distances[index].is_none() {
+                    distances[index] = Some(distance + 1);
                     queue.push_back((far, distance + 1));
                 }
             }
@@ -172,14 +182,14 @@ impl Walk {
     }
 }
 
-/// Removes edges in both directions, and all edges of some vertices, which are then dead.
-fn cut_both_ways(usable: &mut [u16], cube: Dimension, rng: &mut fastrand::Rng, percent: u32) {
-    for vertex in cube.vertices() {
+/// Removes edges in both directions, and all edges of some nodes, which are then dead.
+fn cut_both_ways(usable: &mut [u16], seating: &Seating, rng: &mut fastrand::Rng, percent: u32) {
+    for (index, node) in seating.hosts().enumerate() {
         let dead = rng.u32(0..200) < percent;
-        let left = if dead { 0 } else { random_edges(rng, cube, percent / 2) };
-        for (bit, other) in vertex.neighbours().enumerate().filter(|(bit, _)| left & (1 << bit) == 0) {
-            usable[vertex.index()] &= !(1 << bit);
-            usable[other.index()] &= !(1 << bit);
+        let left = if dead { 0 } else { random_edges(rng, seating.dimension(), percent / 2) };
+        for (bit, other) in seating.neighbours(node).enumerate().filter(|(bit, _)| left & (1 << bit) == 0) {
+            usable[index] &= !(1 << bit);
+            usable[seating.index_of(other).unwrap()] &= !(1 << bit);
         }
     }
 }

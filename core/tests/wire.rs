@@ -11,3 +11,8 @@ mod examples;
 mod json;
 #[path = "wire/properties.rs"]
 mod properties;
+
+/// The nodes of the cluster of the examples.
+fn seating() -> cubecast_core::seating::Seating {
+    cubecast_core::seating::Seating::founding(examples::cube())
+}

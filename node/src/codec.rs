@@ -1,6 +1,6 @@
 //! Converts between bytes and core's types. Only this module depends on the encodings.
 
-use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Failure, ServerFrame};
 use cubecast_core::wire::client::{Request, RequestId};
 use cubecast_core::wire::limits::{Limits, Refused};
@@ -27,23 +27,23 @@ impl From<Refused> for Malformed {
     }
 }
 
-/// The limits and the dimension that requests are checked against.
-#[derive(Clone, Copy, Debug)]
+/// The limits and the nodes that requests are checked against.
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// The limits.
     pub limits: Limits,
-    /// The cube's dimension, for vertices in requests.
-    pub dimension: Dimension,
+    /// The nodes of the cluster, which requests may name.
+    pub seating: Seating,
 }
 
 /// Parses one JSON request.
 pub fn parse_text(text: &str, rules: &Rules) -> Result<Request, Malformed> {
-    json::parse_request(text, &rules.limits, rules.dimension).map_err(Malformed::from)
+    json::parse_request(text, &rules.limits, &rules.seating).map_err(Malformed::from)
 }
 
 /// Decodes the requests of one binary message, in order, up to the first malformed one.
 pub fn parse_binary(bytes: &[u8], rules: &Rules) -> Vec<Result<Request, Malformed>> {
-    let requests = binary::decode_requests(bytes, &rules.limits, rules.dimension);
+    let requests = binary::decode_requests(bytes, &rules.limits, &rules.seating);
     requests.into_iter().map(|request| request.map_err(Malformed::from)).collect()
 }
 
@@ -79,6 +79,6 @@ pub fn encode_peer_messages(frames: &[PeerFrame]) -> Vec<PeerMessage> {
 }
 
 /// Decodes the frames of one message from a neighbour. An error is a message for the log.
-pub fn decode_peer(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, String> {
-    binary::decode_peer_frames(bytes, dimension).map_err(|error| error.to_string())
+pub fn decode_peer(bytes: &[u8], seating: &Seating) -> Result<Vec<PeerFrame>, String> {
+    binary::decode_peer_frames(bytes, seating).map_err(|error| error.to_string())
 }

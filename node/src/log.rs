@@ -15,7 +15,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::states::{NodeState, Role, StorageState};
 use cubecast_core::visible::visible_line;
 use cubecast_core::wire::event::{Event, WatchEvent};
@@ -192,7 +192,7 @@ pub fn event(told: &WatchEvent) {
 }
 
 /// Logs a change of the storage state, its effect and the remedy.
-fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
+fn storage_state(node: HostId, state: StorageState, free: u64, reserve: u64) {
     let (free_text, reserve_text) = (bytes(free), bytes(reserve));
     match state {
         StorageState::Ok => {
@@ -212,7 +212,7 @@ fn storage_state(node: Vertex, state: StorageState, free: u64, reserve: u64) {
 }
 
 /// Logs the state in which the data folder was found.
-pub fn opened(node: Vertex, report: &OpenReport) {
+pub fn opened(node: HostId, report: &OpenReport) {
     if report.lost_something() {
         warn!(%node, "Node {node}: {report}");
     } else {

@@ -324,6 +324,7 @@ impl<M: EncodeMetric + TypedMetric> EncodeMetric for Labelled<M> {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::cube::Dimension;
     use cubecast_core::store::{Write, WriteBatch};
 
     use super::*;
@@ -344,7 +345,7 @@ mod tests {
     #[test]
     fn what_the_disk_does_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let identity = FolderIdentity::new("test", "010".parse().unwrap());
+        let identity = FolderIdentity::new("test", "010".parse().unwrap(), Dimension::new(3).unwrap());
         let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
         let metrics = Metrics::beside(store.metrics());
         let told = |name: &str| {

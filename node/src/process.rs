@@ -1,9 +1,10 @@
 //! One node process: storage, core, runtime and transport put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::group::LogLimits;
+use cubecast_core::identity::HostId;
 use cubecast_core::node::{Node, NodeConfig};
 use cubecast_core::store::Recovered;
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ use crate::transport::{Limits, Numbers, ServerContext, dialer, lonely, server};
 /// too.
 pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     let shutdown = if exit_with_stdin { Shutdown::on_signals_or_end_of_stdin() } else { Shutdown::on_signals() }?;
-    let node = config.vertex;
+    let node = config.node;
     tell_start(&config);
     let listener = listen(&config.listen).await?;
     let (store, recovered) = open_store(&config).await?;
@@ -53,11 +54,11 @@ pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
 pub struct Settings {
     /// The cluster's name and secret, for the handshake between neighbours.
     pub credentials: Credentials,
-    /// One `HOST:PORT` for each vertex, by the vertex's index.
+    /// One `HOST:PORT` for each node, in the order of the seating.
     pub addresses: Vec<String>,
     /// Limits of the transport.
     pub limits: Limits,
-    /// Limits and dimension that requests are checked against.
+    /// Limits and nodes that requests are checked against.
     pub rules: Rules,
     /// Origins and hosts that are accepted.
     pub origins: OriginRules,
@@ -110,10 +111,12 @@ pub async fn serve(
     });
     let mut transport = JoinSet::new();
     transport.spawn(server::run(listener, context.clone()));
-    let me = context.vertex();
-    transport.spawn(lonely::watch(context.clone(), addresses[me.index()].clone()));
-    for peer in me.neighbours().filter(|peer| dialer::dials(me, *peer)) {
-        transport.spawn(dialer::run(context.clone(), peer, addresses[peer.index()].clone()));
+    let (me, seating) = (context.node(), context.seating());
+    let addresses: BTreeMap<HostId, String> = seating.hosts().zip(addresses).collect();
+    let own_address = addresses[&me].clone();
+    transport.spawn(lonely::watch(context.clone(), own_address));
+    for peer in seating.neighbours(me).filter(|peer| dialer::dials(me, *peer)) {
+        transport.spawn(dialer::run(context.clone(), peer, addresses[&peer].clone()));
     }
     // The runtime gets its own task: each wake-up of the outermost future also wakes tokio's driver.
     let mut running = JoinSet::new();
@@ -137,10 +140,11 @@ impl From<Config> for Settings {
         let instance = getrandom::u64().expect("the operating system gives random bytes");
         Settings {
             origins: OriginRules { allowed: config.allow_origin.clone(), own_hosts: config.own_hosts() },
-            rules: Rules { limits: config.requests, dimension: config.vertex.dimension() },
+            rules: Rules { limits: config.requests, seating: config.seating.clone() },
             credentials: Credentials {
                 cluster: config.cluster,
-                vertex: config.vertex,
+                node: config.node,
+                seating: config.seating.clone(),
                 instance,
                 secret: config.secret,
             },
@@ -152,8 +156,8 @@ impl From<Config> for Settings {
 }
 
 fn tell_start(config: &Config) {
-    let node = config.vertex;
-    let neighbours: Vec<_> = node.neighbours().map(|peer: Vertex| peer.to_string()).collect();
+    let node = config.node;
+    let neighbours: Vec<_> = config.seating.neighbours(node).map(|peer| peer.to_string()).collect();
     info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts. Neighbours: {}", neighbours.join(", "));
     if config.allow_faults {
         info!(%node, "Requested faults are allowed: clients can stop node {node} and cut its links");
@@ -180,18 +184,19 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
 
 async fn open_store(config: &Config) -> Result<(RedbStore, Recovered), Failure> {
     let (folder, sync, room) = (config.data.clone(), config.sync, config.room);
-    let identity = FolderIdentity::new(config.cluster.clone(), config.vertex);
+    let identity = FolderIdentity::new(config.cluster.clone(), config.node, config.seating.dimension());
     let opened = tokio::task::spawn_blocking(move || RedbStore::open_with(&folder, &identity, sync, room)).await;
     let opened =
         opened.map_err(|panic| Failure::new(Failure::STORAGE, format!("panic while opening the storage: {panic}")))?;
     let (store, recovered, report) = opened.map_err(|error: StorageError| Failure::new(Failure::STORAGE, error))?;
-    log::opened(config.vertex, &report);
+    log::opened(config.node, &report);
     Ok((store, recovered))
 }
 
 fn node_config(config: &Config) -> NodeConfig {
     NodeConfig {
-        vertex: config.vertex,
+        host: config.node,
+        seating: config.seating.clone(),
         addresses: config.addresses.clone(),
         allow_faults: config.allow_faults,
         seed: getrandom::u64().expect("the operating system gives random bytes"),

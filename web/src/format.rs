@@ -1,10 +1,8 @@
 //! Numbers, units, times and lists as text.
 
-use cubecast_core::cube::Vertex;
-
-/// Vertices, separated by commas.
-pub fn nodes(nodes: &[Vertex]) -> String {
-    nodes.iter().map(Vertex::to_string).collect::<Vec<_>>().join(", ")
+/// Nodes or vertices, separated by commas.
+pub fn nodes<T: ToString>(nodes: &[T]) -> String {
+    nodes.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A count with its noun, for nouns with an irregular plural.

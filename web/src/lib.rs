@@ -13,4 +13,6 @@ pub mod net;
 pub mod scene;
 pub mod simulated;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod ui;

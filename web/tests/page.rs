@@ -5,6 +5,7 @@ mod harness;
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::states::Role;
 use cubecast_core::time::Timestamp;
@@ -22,7 +23,7 @@ use cubecast_web::ui::{
     NodeCardProps,
 };
 use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
-use harness::{Page, SvgClass, vertex, watching};
+use harness::{Page, SvgClass, named, watching};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -100,7 +101,7 @@ async fn a_topic_that_was_refused_offers_nothing_to_unsubscribe_from() {
 #[wasm_bindgen_test]
 async fn a_double_click_on_delete_asks_and_does_not_delete() {
     let mut topics = TopicBook::default();
-    topics.learn_created(&"news".parse().unwrap(), vertex("100"));
+    topics.learn_created(&"news".parse().unwrap(), named("100"));
     let page = Page::of::<TopicCard>(yew::props!(TopicCardProps {
         topics: Shared::from(topics),
         cluster: watching("news").cluster,
@@ -117,10 +118,10 @@ async fn a_double_click_on_delete_asks_and_does_not_delete() {
 
 #[wasm_bindgen_test]
 async fn what_is_said_of_a_node_is_not_said_of_another() {
-    let goal = Some(client::Action::Admin(client::Admin::RecoverNode { node: Some(vertex("011")) }));
+    let goal = Some(client::Action::Admin(client::Admin::RecoverNode { node: Some(named("011")) }));
     let error = ClientError::Unavailable { why: "nobody answers".into() };
     let told = [
-        Action::View(ViewAction::Select(Some(Selection::Node(vertex("011"))))),
+        Action::View(ViewAction::Select(Some(Selection::Node(named("011"))))),
         Action::Task { panel: Panel::Node, task: 1, change: TaskChange::Started { goal: goal.clone() } },
         Action::Task { panel: Panel::Node, task: 1, change: TaskChange::GaveUp(Remark::Unanswered { goal, error }) },
     ];
@@ -130,7 +131,7 @@ async fn what_is_said_of_a_node_is_not_said_of_another() {
     let result = page.text("#node-result");
     assert!(result.contains("Nothing was done: nobody answers."), "{result}");
     assert!(result.ends_with("At 00:00:01 UTC."), "{result}");
-    let select = Action::View(ViewAction::Select(Some(Selection::Node(vertex("100")))));
+    let select = Action::View(ViewAction::Select(Some(Selection::Node(named("100")))));
     page.update(props(state.after(Moment { now_ms: 1_000, actions: vec![select] }))).await;
     assert_eq!(page.text("#node-result"), "");
 }
@@ -164,8 +165,8 @@ async fn the_cube_shows_each_node_and_link_and_they_are_buttons() {
 
     page.click("#node-100").await;
     page.press_enter("#edge-100-101").await;
-    let node = ViewAction::Select(Some(Selection::Node(vertex("100"))));
-    let edge = ViewAction::Select(Some(Selection::edge(vertex("101"), vertex("100"))));
+    let node = ViewAction::Select(Some(Selection::Node(named("100"))));
+    let edge = ViewAction::Select(Some(Selection::edge(named("101"), named("100"))));
     assert_eq!(page.commands.views(), [node, edge]);
 }
 
@@ -187,14 +188,14 @@ async fn without_topics_the_page_teaches_where_one_would_live() {
 #[wasm_bindgen_test]
 async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brought_back() {
     let card = |name: &str| {
-        yew::props!(NodeCardProps { vertex: vertex(name), cluster: watching("").cluster, now_ms: 0, report: None })
+        yew::props!(NodeCardProps { id: named::<HostId>(name), cluster: watching("").cluster, now_ms: 0, report: None })
     };
     let page = Page::of::<NodeCard>(card("100")).await;
     page.choose("#mode-select", "wipe").await;
     page.choose("#duration-select", "30000").await;
     page.click("#fail-button").await;
     let expected = client::Action::Admin(client::Admin::StopNode {
-        node: Some(vertex("100")),
+        node: Some(named("100")),
         mode: StopMode::Wipe,
         duration_ms: 30_000,
     });
@@ -209,8 +210,8 @@ async fn a_node_is_told_to_fail_as_chosen_and_one_that_failed_can_only_be_brough
 #[wasm_bindgen_test]
 async fn the_feed_shows_the_newest_first() {
     let mut feed = Feed::default();
-    feed.add(1_000, Fact::ConnectionLost(vertex("100")));
-    feed.add(2_000, Fact::ConnectionRestored(vertex("100")));
+    feed.add(1_000, Fact::ConnectionLost(named("100")));
+    feed.add(2_000, Fact::ConnectionRestored(named("100")));
     let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let entries: Vec<_> = page.all("#event-feed li").iter().map(|entry| entry.text_content().unwrap()).collect();
     assert_eq!(
@@ -232,7 +233,7 @@ async fn the_x_ray_shows_each_replica_what_it_has_and_says_the_same_in_a_table()
 #[wasm_bindgen_test]
 async fn a_violation_says_so_on_every_tab_until_it_is_dismissed() {
     let two_leaders = ["100", "101"].map(|node| {
-        let (group, leader) = (vertex("100"), Some(vertex(node)));
+        let (group, leader) = (named("100"), Some(named(node)));
         told(node, event::Event::RoleChanged { group, role: Role::Leader, term: 7, leader })
     });
     let state = watching("news").after(Moment { now_ms: 1_000, actions: two_leaders.to_vec() });
@@ -261,7 +262,7 @@ fn state_with_a_replica_behind() -> State {
         .map(Action::View)
         .to_vec();
     for (node, last) in [("100", 2), ("101", 0), ("110", 2), ("000", 2)] {
-        let (topic, group, offset) = ("news".parse().unwrap(), vertex("100"), Offset(last));
+        let (topic, group, offset) = ("news".parse().unwrap(), named("100"), Offset(last));
         actions.push(told(node, event::Event::ReplicaStored { topic, group, offset }));
     }
     let told = watching("").after(Moment { now_ms: 1_000, actions });
@@ -269,5 +270,5 @@ fn state_with_a_replica_behind() -> State {
 }
 
 fn told(node: &str, event: event::Event) -> Action {
-    Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+    Action::Event(WatchEvent { node: named(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }

@@ -15,7 +15,7 @@ use cubecast_web::ui::{
     Dispatch, FeedList, FeedListProps, MessageList, MessageListProps, Page as Whole, PageProps, TopicCard,
     TopicCardProps,
 };
-use harness::{Commands, Page, vertex, watching};
+use harness::{Commands, Page, named, watching};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{Element, HtmlElement};
@@ -63,7 +63,7 @@ async fn a_name_does_not_reorder_the_words_around_it() {
     let mut feed = Feed::default();
     for name in ["חדשות", "a\u{202e}b", "news"] {
         let topic: TopicName = name.parse().unwrap();
-        feed.add(0, Fact::OutboxStored { node: vertex("100"), topic });
+        feed.add(0, Fact::OutboxStored { node: named("100"), topic });
     }
     let page = Page::of::<FeedList>(yew::props!(FeedListProps { feed: Shared::from(feed) })).await;
     let lines = page.all("#event-feed li");
@@ -155,8 +155,8 @@ async fn moments_of(count: usize) -> (usize, f64) {
     let began = clock.now();
     for number in 0..MOMENTS {
         let topic: TopicName = names[number as usize].parse().unwrap();
-        let event = Event::ReplicaStored { topic, group: vertex("100"), offset: Offset(u64::from(number)) };
-        let told = WatchEvent { node: vertex("100"), time: Timestamp(1), at_us: 1, trace: None, event };
+        let event = Event::ReplicaStored { topic, group: named("100"), offset: Offset(u64::from(number)) };
+        let told = WatchEvent { node: named("100"), time: Timestamp(1), at_us: 1, trace: None, event };
         let typed = format!("topic-{number}");
         let actions = vec![Action::Event(told), Action::View(ViewAction::ChooseTopic(typed))];
         state = state.after(Moment { now_ms: 1_000 + u64::from(number), actions });
@@ -175,8 +175,8 @@ async fn the_longest_name_fits_everywhere() {
         let mut state = with_topic(&name);
         let owner = "o".repeat(255);
         state.topics.change().topics.values_mut().for_each(|info| info.owner = Some(owner.parse().unwrap()));
-        let event = Event::ReplicaStored { topic: name.parse().unwrap(), group: vertex("100"), offset: Offset(0) };
-        let told = WatchEvent { node: vertex("100"), time: Timestamp(1), at_us: 1, trace: None, event };
+        let event = Event::ReplicaStored { topic: name.parse().unwrap(), group: named("100"), offset: Offset(0) };
+        let told = WatchEvent { node: named("100"), time: Timestamp(1), at_us: 1, trace: None, event };
         let state = state.after(Moment { now_ms: 1_000, actions: vec![Action::Event(told)] });
         let page = Page::of::<Whole>(whole(state, &Commands::default().dispatch())).await;
         let root: &HtmlElement = page.root.unchecked_ref();
@@ -246,7 +246,7 @@ async fn messages<'a>(contents: impl IntoIterator<Item = &'a str>) -> Page<Messa
 fn state_with<'a>(names: impl IntoIterator<Item = &'a str>) -> State {
     let mut topics = TopicBook::default();
     for name in names {
-        topics.learn_created(&name.parse().unwrap(), vertex("100"));
+        topics.learn_created(&name.parse().unwrap(), named("100"));
     }
     State { topics: Shared::from(topics), ..watching("") }
 }

@@ -3,10 +3,11 @@
 
 mod harness;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
-use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Answer, Counters, Done, GroupStatus, NodeStatus, StorageStatus};
@@ -17,7 +18,7 @@ use cubecast_web::ui::{
     Cube, CubeProps, Header, HeaderProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps, Page as Dashboard,
     PageProps,
 };
-use harness::{Commands, Page, SvgClass, vertex, watching};
+use harness::{Commands, Page, SvgClass, named, watching};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -65,9 +66,10 @@ async fn what_no_majority_can_store_is_not_sent_says_why_at_once_and_can_be_sent
 async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
     let mut state = watching("");
     let cluster = state.cluster.change();
-    for node in Dimension::new(3).unwrap().vertices() {
-        cluster.learn_state(vertex("000"), node, NodeState::Up);
-        if node != vertex("000") {
+    let seating = Seating::founding(Dimension::new(3).unwrap());
+    for node in seating.hosts() {
+        cluster.learn_state(named("000"), node, NodeState::Up);
+        if node != named("000") {
             cluster.learn_socket(node, Socket::Closed);
         }
     }
@@ -78,8 +80,9 @@ async fn the_head_tells_what_the_cluster_says_from_what_this_page_reaches() {
     drop(page);
 
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    for node in Dimension::new(3).unwrap().vertices() {
-        state.cluster.change().learn_conditions(node, node.across(2), cut);
+    let seating = Seating::founding(Dimension::new(3).unwrap());
+    for node in seating.hosts() {
+        state.cluster.change().learn_conditions(node, seating.across(node, 2), cut);
     }
     let page = Page::of::<Header>(head(&state, None)).await;
     assert!(page.text("#cluster-summary").contains("cut in two"));
@@ -101,10 +104,10 @@ async fn a_wiped_nodes_card_lists_nothing_of_what_it_led() {
     let state = watching("").after(Moment { now_ms: 1_000, actions: vec![status_of("100")] });
     let card = |state: &State| {
         yew::props!(NodeCardProps {
-            vertex: vertex("100"),
+            id: named::<HostId>("100"),
             cluster: state.cluster.clone(),
             now_ms: 1_000,
-            report: None,
+            report: None
         })
     };
     let page = Page::of::<NodeCard>(card(&state)).await;
@@ -131,23 +134,23 @@ fn head(state: &State, seed_failed: Option<SeedFailure>) -> HeaderProps {
 
 /// The topic `news`, with two of its four replicas down.
 fn without_a_majority() -> State {
-    let (topic, group) = ("news".parse().unwrap(), vertex("100"));
+    let (topic, group) = ("news".parse().unwrap(), named("100"));
     let created = told("100", event::Event::TopicCreated { topic, group });
     let mut state = watching("news").after(Moment { now_ms: 1_000, actions: vec![created] });
     let cluster = state.cluster.change();
-    let members: Vec<Vertex> = placement::members(group).collect();
-    cluster.learn_members(group, &members, &[], group);
+    let members = cluster.members(group);
+    cluster.learn_members(group, &members, &[], members[0]);
     for node in ["101", "110"] {
-        cluster.learn_state(vertex(node), vertex(node), NodeState::Failed);
+        cluster.learn_state(named(node), named(node), NodeState::Failed);
     }
     state
 }
 
 /// The node leads its own group.
 fn status_of(name: &str) -> Action {
-    let node = vertex(name);
+    let node = named(name);
     let group = GroupStatus {
-        home: node,
+        home: named(name),
         role: Role::Leader,
         term: 2,
         leader: Some(node),
@@ -155,7 +158,7 @@ fn status_of(name: &str) -> Action {
         obstacle: None,
         voters_up: 4,
         voters_needed: 3,
-        voters: placement::members(node).collect(),
+        voters: ["100", "101", "110", "000"].map(named).to_vec(),
         learners: Vec::new(),
         last_index: 3,
         commit_index: 3,
@@ -192,7 +195,7 @@ fn state_with_messages() -> State {
         .map(Action::View)
         .to_vec();
     for node in ["100", "101", "110", "000"] {
-        let (topic, group) = ("news".parse().unwrap(), vertex("100"));
+        let (topic, group) = ("news".parse().unwrap(), named("100"));
         actions.push(told(node, event::Event::ReplicaStored { topic, group, offset: Offset(2) }));
     }
     let told = watching("").after(Moment { now_ms: 1_000, actions });
@@ -200,5 +203,5 @@ fn state_with_messages() -> State {
 }
 
 fn told(node: &str, event: event::Event) -> Action {
-    Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+    Action::Event(WatchEvent { node: named(node), time: Timestamp(1), at_us: 1, trace: None, event })
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
 use cubecast_core::names::TopicName;
 use cubecast_core::time::Instant;
@@ -33,7 +33,7 @@ pub(super) struct Clients {
 
 struct Driver {
     id: ClientId,
-    connection: Option<(Vertex, ConnectionId)>,
+    connection: Option<(HostId, ConnectionId)>,
     doing: Doing,
 }
 
@@ -144,7 +144,7 @@ impl Clients {
         self.history.operations.push(operation);
     }
 
-    fn connection_to(&mut self, cluster: &mut Cluster, index: usize, node: Vertex, anew: bool) -> ConnectionId {
+    fn connection_to(&mut self, cluster: &mut Cluster, index: usize, node: HostId, anew: bool) -> ConnectionId {
         let kept = self.drivers[index].connection;
         match kept.filter(|(at, connection)| *at == node && !anew && cluster.is_connected(*connection)) {
             Some((_, connection)) => connection,

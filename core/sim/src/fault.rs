@@ -2,58 +2,59 @@
 
 use std::collections::BTreeSet;
 
-use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::Cluster;
 use crate::disk::{self, Damage, Lost};
 use crate::network::EdgeConditions;
-use crate::places::{Edge, any_vertex, edge_list, list, pick, some_edges};
+use crate::places::{Edge, any_node, edge_list, list, pick, some_edges};
 
 /// One fault.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fault {
     /// The process is killed (SIGKILL) and restarted at the end.
-    Kill { node: Vertex },
+    Kill { node: HostId },
     /// The machines lose power: unsynced data is lost, and the last write may be torn. The processes restart at the
     /// end.
-    Power { nodes: Vec<Vertex> },
+    Power { nodes: Vec<HostId> },
     /// The process is stopped (SIGSTOP) and continues at the end. Its sockets stay open.
-    Hang { node: Vertex },
+    Hang { node: HostId },
     /// The process is killed and its disk is lost. Only done while a quorum of disks survives.
-    Wipe { node: Vertex },
+    Wipe { node: HostId },
     /// The process is killed, and either a bit of a row on its disk flips or files of its folder are lost. It restarts
     /// at the end. Only done if a wipe would be permitted.
-    Damage { node: Vertex, row: DamagedRow },
+    Damage { node: HostId, row: DamagedRow },
     /// A bit of a row of messages flips on the disk of a running node. Only done if a wipe would be permitted.
-    Rot { node: Vertex },
+    Rot { node: HostId },
     /// The disk has only `left` bytes of room until the end. 0: other data has filled it; otherwise publishes fill it.
     FullDisk {
-        node: Vertex,
+        node: HostId,
         #[serde(default)]
         left: u32,
     },
     /// Every write and every read takes `delay_us` microseconds.
-    SlowDisk { node: Vertex, delay_us: u32 },
+    SlowDisk { node: HostId, delay_us: u32 },
     /// The wall clock is wrong by `by_us` microseconds until the end.
-    Clock { node: Vertex, by_us: i64 },
+    Clock { node: HostId, by_us: i64 },
     /// These directions of edges drop all frames.
     Cut { edges: Vec<Edge> },
-    /// No frame passes between these vertices and the others. With `one_way`, only frames from these to the others are
+    /// No frame passes between these nodes and the others. With `one_way`, only frames from these to the others are
     /// dropped.
-    Partition { side: Vec<Vertex>, one_way: bool },
+    Partition { side: Vec<HostId>, one_way: bool },
     /// The connections between neighbours break with the frames in transit, and are then established again.
     Break { edges: Vec<Edge> },
     /// These directions of edges delay, lose, duplicate, reorder or alter frames.
     Degrade { edges: Vec<Edge>, conditions: EdgeConditions },
     /// A requested fault stops the node (`stop_node`).
-    Stop { node: Vertex, mode: StopMode },
+    Stop { node: HostId, mode: StopMode },
     /// A requested fault degrades an edge (`set_link`).
-    Link { from: Vertex, to: Vertex, conditions: LinkConditions },
+    Link { from: HostId, to: HostId, conditions: LinkConditions },
     /// The clients of a node lose their connections, and possibly the answers on them.
-    Clients { node: Vertex },
+    Clients { node: HostId },
 }
 
 /// The target of [`Fault::Damage`].
@@ -75,7 +76,7 @@ pub enum DamagedRow {
 }
 
 impl DamagedRow {
-    pub(super) fn do_to(self, cluster: &mut Cluster, node: Vertex) {
+    pub(super) fn do_to(self, cluster: &mut Cluster, node: HostId) {
         match self {
             DamagedRow::Message => cluster.damage_disk(node, Damage::Messages),
             DamagedRow::LogTail => cluster.damage_disk(node, Damage::LogTail),
@@ -220,8 +221,8 @@ impl Fault {
         }
     }
 
-    /// The vertices that the fault names.
-    pub fn places(&self) -> Vec<Vertex> {
+    /// The nodes that the fault names.
+    pub fn places(&self) -> Vec<HostId> {
         match self {
             Fault::Kill { node }
             | Fault::Hang { node }
@@ -243,11 +244,11 @@ impl Fault {
     }
 
     /// Draws a fault of this class at a random place.
-    pub fn draw(class: FaultClass, dimension: Dimension, random: &mut fastrand::Rng) -> Fault {
-        let node = any_vertex(dimension, random);
+    pub fn draw(class: FaultClass, seating: &Seating, random: &mut fastrand::Rng) -> Fault {
+        let node = any_node(seating, random);
         match class {
             FaultClass::Kill => Fault::Kill { node },
-            FaultClass::Power => Fault::Power { nodes: some_vertices(dimension, random) },
+            FaultClass::Power => Fault::Power { nodes: some_nodes(seating, random) },
             FaultClass::Hang => Fault::Hang { node },
             FaultClass::Wipe => Fault::Wipe { node },
             FaultClass::Damage => {
@@ -271,20 +272,20 @@ impl Fault {
                 const HOUR: i64 = 3_600_000_000;
                 Fault::Clock { node, by_us: pick(&[-HOUR, -1_000_000, 1_000_000, HOUR, 24 * HOUR], random) }
             }
-            FaultClass::Cut => Fault::Cut { edges: some_edges(dimension, random) },
+            FaultClass::Cut => Fault::Cut { edges: some_edges(seating, random) },
             FaultClass::Partition => {
-                Fault::Partition { side: some_vertices(dimension, random), one_way: random.u8(..4) == 0 }
+                Fault::Partition { side: some_nodes(seating, random), one_way: random.u8(..4) == 0 }
             }
-            FaultClass::Break => Fault::Break { edges: some_edges(dimension, random) },
+            FaultClass::Break => Fault::Break { edges: some_edges(seating, random) },
             FaultClass::Degrade => {
-                Fault::Degrade { edges: some_edges(dimension, random), conditions: bad_conditions(random) }
+                Fault::Degrade { edges: some_edges(seating, random), conditions: bad_conditions(random) }
             }
             FaultClass::Stop => {
                 let mode = pick(&[StopMode::Crash, StopMode::Pause, StopMode::Crash, StopMode::Wipe], random);
                 Fault::Stop { node, mode }
             }
             FaultClass::Link => {
-                let to = node.across(random.u8(..dimension.bits()));
+                let to = seating.across(node, random.u8(..seating.links()));
                 Fault::Link { from: node, to, conditions: bad_link(random) }
             }
             FaultClass::Clients => Fault::Clients { node },
@@ -331,12 +332,12 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Draws a set of vertices: half of the time about a quarter of all, a quarter of the time about half, otherwise all.
+/// Draws a set of nodes: half of the time about a quarter of all, a quarter of the time about half, otherwise all.
 /// It has at least one.
-fn some_vertices(dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Vertex> {
+fn some_nodes(seating: &Seating, random: &mut fastrand::Rng) -> Vec<HostId> {
     let share = pick(&[4, 4, 2, 1], random);
-    let mut chosen: BTreeSet<Vertex> = dimension.vertices().filter(|_| random.u8(..4) < 4 / share).collect();
-    chosen.insert(any_vertex(dimension, random));
+    let mut chosen: BTreeSet<HostId> = seating.hosts().filter(|_| random.u8(..4) < 4 / share).collect();
+    chosen.insert(any_node(seating, random));
     chosen.into_iter().collect()
 }
 
@@ -371,6 +372,7 @@ fn bad_link(random: &mut fastrand::Rng) -> LinkConditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
     #[test]
     fn every_class_has_a_name_of_its_own_and_draws_faults_of_its_own() {
@@ -378,7 +380,7 @@ mod tests {
         for class in FaultClass::ALL {
             assert_eq!(class.name().parse(), Ok(*class));
             for bits in 1..=4 {
-                let fault = Fault::draw(*class, Dimension::new(bits).unwrap(), &mut random);
+                let fault = Fault::draw(*class, &Seating::founding(Dimension::new(bits).unwrap()), &mut random);
                 assert_eq!(fault.class(), *class);
             }
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cubecast_core::bugs::Bugs;
 use cubecast_core::io::Input;
 use cubecast_core::node::Node;
 use cubecast_core::store::{ReadId, Space};
@@ -66,10 +65,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn new(disk_delay: Duration, bugs: Bugs) -> Host {
+    pub fn new(disk: Disk, disk_delay: Duration) -> Host {
         Host {
             node: None,
-            disk: Disk::with(bugs),
+            disk,
             disk_delay,
             queued: Vec::new(),
             in_service: Vec::new(),

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::group::Group;
-use cubecast_core::identity::NodeId;
+use cubecast_core::identity::{GroupId, HostId, Member};
 use cubecast_core::node::Node;
-use cubecast_core::placement;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::client::{Action, Admin};
 
@@ -26,7 +24,7 @@ pub(super) struct Nemesis {
     /// Faults under way, by their end.
     active: BTreeMap<(Instant, usize), Fault>,
     /// Identities whose disk was lost or damaged. Their votes and acknowledgements may be forgotten.
-    lost: BTreeSet<NodeId>,
+    lost: BTreeSet<Member>,
     /// Number of faults that took effect, by class.
     pub counts: BTreeMap<FaultClass, u64>,
     pub disk_losses: Vec<DiskLoss>,
@@ -77,10 +75,10 @@ impl Nemesis {
         for (_, fault) in std::mem::take(&mut self.active) {
             self.end(cluster, fault);
         }
-        for node in cluster.dimension().vertices() {
+        for node in cluster.nodes() {
             self.revive(cluster, node);
             self.ask(cluster, node, Action::Admin(Admin::RecoverNode { node: None }));
-            for to in node.neighbours() {
+            for to in cluster.seating().neighbours(node) {
                 self.ask(
                     cluster,
                     node,
@@ -93,7 +91,7 @@ impl Nemesis {
 
     /// Gives an empty disk to each node whose damaged disk refuses the start, as its operator would do.
     pub fn replace_refused(&mut self, cluster: &mut Cluster) {
-        for node in cluster.dimension().vertices() {
+        for node in cluster.nodes() {
             if let Some(why) = cluster.refused(node).map(ToOwned::to_owned) {
                 self.story
                     .push((cluster.now(), format!("{node} gets an empty disk because it refused to start: {why}")));
@@ -106,7 +104,7 @@ impl Nemesis {
     /// Begins a fault. `false`: it has no effect now, or would violate the fault model of the guarantees.
     fn begin(&mut self, cluster: &mut Cluster, fault: &Fault, ends: Instant) -> bool {
         let now = cluster.now();
-        let runs = |cluster: &Cluster, node: &Vertex| cluster.node(*node).is_some();
+        let runs = |cluster: &Cluster, node: &HostId| cluster.node(*node).is_some();
         match fault {
             Fault::Kill { node } => {
                 let ran = runs(cluster, node);
@@ -222,7 +220,7 @@ impl Nemesis {
     }
 
     /// Starts a process unless another fault keeps it down.
-    fn revive(&mut self, cluster: &mut Cluster, node: Vertex) {
+    fn revive(&mut self, cluster: &mut Cluster, node: HostId) {
         let kept_down = self.still(|fault| match fault {
             Fault::Kill { node: at } | Fault::Wipe { node: at } | Fault::Damage { node: at, .. } => *at == node,
             Fault::Power { nodes } => nodes.contains(&node),
@@ -249,12 +247,12 @@ impl Nemesis {
     }
 
     /// Replaces a damaged disk by an empty one. Its votes already counted as lost.
-    fn replace_disk(&mut self, cluster: &mut Cluster, node: Vertex) {
+    fn replace_disk(&mut self, cluster: &mut Cluster, node: HostId) {
         cluster.wipe(node);
         self.disk_losses.push(DiskLoss { node, at: cluster.now() });
     }
 
-    fn note_loss(&mut self, cluster: &Cluster, node: Vertex) {
+    fn note_loss(&mut self, cluster: &Cluster, node: HostId) {
         self.lost.extend(cluster.node(node).and_then(Node::identity));
         self.disk_losses.push(DiskLoss { node, at: cluster.now() });
     }
@@ -264,22 +262,22 @@ impl Nemesis {
     /// it became a voter. Then each commit is on a majority of the voters' disks, and the disks that keep it intersect
     /// every majority that can form without this disk. (If only the leader knew that a lost disk has no vote any more,
     /// that disk and the leader's would be two of the same voters.)
-    fn may_lose_disk(&self, cluster: &Cluster, node: Vertex) -> bool {
-        let is_whole = |voter: &NodeId| {
-            let is_there = cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
+    fn may_lose_disk(&self, cluster: &Cluster, node: HostId) -> bool {
+        let is_whole = |voter: &Member| {
+            let is_there = cluster.node(voter.host).and_then(Node::identity) == Some(*voter);
             is_there && !self.lost.contains(voter)
         };
-        let is_damaged = |member: Vertex| cluster.disk(member).has_bad_row();
-        placement::members(node).all(|home| {
+        let is_damaged = |member: HostId| cluster.disk(member).has_bad_row();
+        cluster.seating().groups_of(node).all(|id| {
             // A second member must not lose a message before the first one has repaired its own loss.
-            if placement::members(home).any(is_damaged) {
+            if cluster.seating().members(id).into_iter().any(is_damaged) {
                 return false;
             }
-            let newest = groups_of(cluster, home).map(Group::term).max();
-            newest_leader(cluster, home).is_some_and(|group| {
+            let newest = groups_of(cluster, id).map(Group::term).max();
+            newest_leader(cluster, id).is_some_and(|group| {
                 let voters = group.voters();
-                let knows = |voter: &NodeId| {
-                    let own = cluster.node(voter.vertex).and_then(|node| node.group(home));
+                let knows = |voter: &Member| {
+                    let own = cluster.node(voter.host).and_then(|node| node.group(id));
                     own.is_some_and(|own| own.voters() == voters)
                 };
                 let is_settled = Some(group.term()) == newest && !group.changes_members();
@@ -290,21 +288,21 @@ impl Nemesis {
 
     /// Sets every edge to the combined effect of all faults. `new`: a fault that is about to become active.
     fn apply_to_edges(&self, cluster: &mut Cluster, new: Option<&Fault>) {
-        let mut edges: BTreeMap<(Vertex, Vertex), EdgeConditions> = BTreeMap::new();
+        let mut edges: BTreeMap<(HostId, HostId), EdgeConditions> = BTreeMap::new();
         for fault in self.active.values().chain(new) {
             for (edge, conditions) in edges_of(fault, cluster) {
                 let so_far = edges.entry(edge).or_default();
                 *so_far = so_far.and(conditions);
             }
         }
-        for from in cluster.dimension().vertices() {
-            for to in from.neighbours() {
+        for from in cluster.nodes() {
+            for to in cluster.seating().neighbours(from) {
                 cluster.set_edge(from, to, edges.get(&(from, to)).copied());
             }
         }
     }
 
-    fn ask(&mut self, cluster: &mut Cluster, node: Vertex, action: Action) {
+    fn ask(&mut self, cluster: &mut Cluster, node: HostId, action: Action) {
         let connection = cluster.connect_client(node);
         cluster.send(connection, action);
         cluster.forget_client(connection);
@@ -315,16 +313,16 @@ fn planned_ms(from: Instant, to: Instant) -> u64 {
     to.since(from).as_millis() as u64
 }
 
-fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeConditions)> {
+fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((HostId, HostId), EdgeConditions)> {
     let cut = EdgeConditions { cut: true, ..EdgeConditions::default() };
     match fault {
         Fault::Cut { edges } => edges.iter().map(|edge| (*edge, cut)).collect(),
         Fault::Degrade { edges, conditions } => edges.iter().map(|edge| (*edge, *conditions)).collect(),
         Fault::Partition { side, one_way } => {
-            let side: BTreeSet<&Vertex> = side.iter().collect();
+            let side: BTreeSet<&HostId> = side.iter().collect();
             let mut edges = Vec::new();
-            for from in cluster.dimension().vertices().filter(|vertex| side.contains(vertex)) {
-                for to in from.neighbours().filter(|to| !side.contains(to)) {
+            for from in cluster.nodes().filter(|node| side.contains(node)) {
+                for to in cluster.seating().neighbours(from).filter(|to| !side.contains(to)) {
                     edges.push(((from, to), cut));
                     if !one_way {
                         edges.push(((to, from), cut));
@@ -350,11 +348,11 @@ fn edges_of(fault: &Fault, cluster: &Cluster) -> Vec<((Vertex, Vertex), EdgeCond
 }
 
 /// The leader of a group in the newest term, among leaders that know the committed entries.
-pub(super) fn newest_leader(cluster: &Cluster, home: Vertex) -> Option<&Group> {
-    groups_of(cluster, home).filter(|group| group.leads_fully()).max_by_key(|group| group.term())
+pub(super) fn newest_leader(cluster: &Cluster, id: GroupId) -> Option<&Group> {
+    groups_of(cluster, id).filter(|group| group.leads_fully()).max_by_key(|group| group.term())
 }
 
 /// The state of one group at each running member.
-fn groups_of(cluster: &Cluster, home: Vertex) -> impl Iterator<Item = &Group> {
-    placement::members(home).filter_map(move |member| cluster.node(member)?.group(home))
+fn groups_of(cluster: &Cluster, id: GroupId) -> impl Iterator<Item = &Group> {
+    cluster.seating().members(id).into_iter().filter_map(move |member| cluster.node(member)?.group(id))
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cubecast_core::bugs::{Bug, Bugs};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::binary::{decode_peer_frames, encode_peer_frames, let_peer_message_fit};
 use cubecast_core::wire::peer::PeerFrame;
@@ -99,18 +100,20 @@ pub(super) enum Altering {
 
 #[derive(Debug)]
 pub(super) struct Network {
+    seating: Seating,
     random: fastrand::Rng,
     bugs: Bugs,
     usual: EdgeConditions,
-    unusual: BTreeMap<(Vertex, Vertex), EdgeConditions>,
+    unusual: BTreeMap<(HostId, HostId), EdgeConditions>,
     /// The latest arrival of a frame that keeps its order.
-    last_arrival: BTreeMap<(Vertex, Vertex), Instant>,
+    last_arrival: BTreeMap<(HostId, HostId), Instant>,
     pub counts: FrameCounts,
 }
 
 impl Network {
-    pub fn new(seed: u64, usual: EdgeConditions, bugs: Bugs) -> Network {
+    pub fn new(seating: Seating, seed: u64, usual: EdgeConditions, bugs: Bugs) -> Network {
         Network {
+            seating,
             random: fastrand::Rng::with_seed(seed),
             bugs,
             usual,
@@ -121,7 +124,7 @@ impl Network {
     }
 
     /// Sets the conditions of one direction. `None`: the usual ones.
-    pub fn set(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
+    pub fn set(&mut self, from: HostId, to: HostId, conditions: Option<EdgeConditions>) {
         match conditions {
             Some(conditions) => self.unusual.insert((from, to), conditions.and(self.usual)),
             None => self.unusual.remove(&(from, to)),
@@ -129,7 +132,7 @@ impl Network {
     }
 
     /// Arrival times of a frame sent now: none, one or two.
-    pub fn arrivals(&mut self, now: Instant, from: Vertex, to: Vertex) -> impl Iterator<Item = Instant> + use<> {
+    pub fn arrivals(&mut self, now: Instant, from: HostId, to: HostId) -> impl Iterator<Item = Instant> + use<> {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         self.counts.sent += 1;
         let lost = conditions.cut || self.happens(conditions.loss);
@@ -143,7 +146,7 @@ impl Network {
 
     /// Draws whether to alter a frame sent now. An altered frame is encoded, one of its bits flips, and it is decoded
     /// as a real node decodes it.
-    pub fn alter(&mut self, from: Vertex, to: Vertex, frame: &PeerFrame) -> Altering {
+    pub fn alter(&mut self, from: HostId, to: HostId, frame: &PeerFrame) -> Altering {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         if !self.happens(conditions.altering) {
             return Altering::Whole;
@@ -155,7 +158,7 @@ impl Network {
         if self.bugs.has(Bug::AlteredFramesAreBelieved) {
             let_peer_message_fit(&mut message);
         }
-        match decode_peer_frames(&message, from.dimension()).map(|mut frames| frames.pop()) {
+        match decode_peer_frames(&message, &self.seating).map(|mut frames| frames.pop()) {
             Ok(Some(frame)) => Altering::Unnoticed(frame),
             Ok(None) | Err(_) => Altering::Noticed,
         }
@@ -172,7 +175,7 @@ impl Network {
         (!places.is_empty()).then(|| (places[self.random.u32(..places.len() as u32) as usize], 0))
     }
 
-    fn arrival(&mut self, now: Instant, from: Vertex, to: Vertex, conditions: EdgeConditions) -> Instant {
+    fn arrival(&mut self, now: Instant, from: HostId, to: HostId, conditions: EdgeConditions) -> Instant {
         let at = now + self.delay(conditions);
         if self.happens(conditions.reordering) {
             self.counts.overtaking += 1;
@@ -195,7 +198,7 @@ impl Network {
 
     /// When the end at `to` detects that its connection with `from` broke. Frames that arrive before then are
     /// delivered.
-    pub fn notices_break(&mut self, now: Instant, from: Vertex, to: Vertex) -> Instant {
+    pub fn notices_break(&mut self, now: Instant, from: HostId, to: HostId) -> Instant {
         let conditions = self.unusual.get(&(from, to)).copied().unwrap_or(self.usual);
         now + self.delay(conditions)
     }
@@ -204,14 +207,19 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
-    fn edge() -> (Vertex, Vertex) {
+    fn seating() -> Seating {
+        Seating::founding(Dimension::new(3).unwrap())
+    }
+
+    fn edge() -> (HostId, HostId) {
         ("000".parse().unwrap(), "001".parse().unwrap())
     }
 
     fn arrivals(conditions: EdgeConditions, frames: u64) -> Vec<Instant> {
         let (from, to) = edge();
-        let mut network = Network::new(1, EdgeConditions::default(), Bugs::default());
+        let mut network = Network::new(seating(), 1, EdgeConditions::default(), Bugs::default());
         network.set(from, to, Some(conditions));
         (0..frames).flat_map(|number| network.arrivals(Instant(number), from, to)).collect()
     }
@@ -226,7 +234,7 @@ mod tests {
     #[test]
     fn every_altered_frame_is_noticed() {
         let (from, to) = edge();
-        let mut network = Network::new(1, EdgeConditions::default(), Bugs::default());
+        let mut network = Network::new(seating(), 1, EdgeConditions::default(), Bugs::default());
         network.set(from, to, Some(EdgeConditions { altering: 1.0, ..EdgeConditions::default() }));
         for number in 0..1_000 {
             let frame = PeerFrame::Pong { sent_us: number, held_us: number * number };

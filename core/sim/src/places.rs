@@ -3,28 +3,30 @@
 
 use std::collections::BTreeSet;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use fastrand::Rng;
 
 /// One direction of an edge.
-pub type Edge = (Vertex, Vertex);
+pub type Edge = (HostId, HostId);
 
 /// One of the choices.
 pub fn pick<T: Copy>(choices: &[T], random: &mut Rng) -> T {
     choices[random.u32(..choices.len() as u32) as usize]
 }
 
-/// Any vertex of the cube.
-pub fn any_vertex(dimension: Dimension, random: &mut Rng) -> Vertex {
-    dimension.vertex(random.u32(..dimension.size() as u32)).expect("the number is below the cube's size")
+/// Any node of the cluster.
+pub fn any_node(seating: &Seating, random: &mut Rng) -> HostId {
+    let mut nodes = seating.hosts();
+    nodes.nth(random.u32(..nodes.len() as u32) as usize).expect("the index is below the number of nodes")
 }
 
 /// Up to four edges, each in one direction or, half of the time, in both.
-pub fn some_edges(dimension: Dimension, random: &mut Rng) -> Vec<Edge> {
+pub fn some_edges(seating: &Seating, random: &mut Rng) -> Vec<Edge> {
     let mut edges = BTreeSet::new();
     for _ in 0..random.u8(1..=4) {
-        let from = any_vertex(dimension, random);
-        let to = from.across(random.u8(..dimension.bits()));
+        let from = any_node(seating, random);
+        let to = seating.across(from, random.u8(..seating.links()));
         edges.insert((from, to));
         if random.bool() {
             edges.insert((to, from));
@@ -33,9 +35,9 @@ pub fn some_edges(dimension: Dimension, random: &mut Rng) -> Vec<Edge> {
     edges.into_iter().collect()
 }
 
-/// The vertices as text: `000, 001`.
-pub fn list(vertices: &[Vertex]) -> String {
-    vertices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// The nodes as text: `000, 001`.
+pub fn list(nodes: &[HostId]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The edges as text: `000->001, 001->000`.

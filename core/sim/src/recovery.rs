@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::identity::NodeId;
+use cubecast_core::cube::Vertex;
+use cubecast_core::group::Group;
+use cubecast_core::identity::{GroupId, HostId, Member};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::node::Node;
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message, NodeStatus};
 use cubecast_core::wire::client::{Action, Read, Write};
@@ -79,7 +81,7 @@ fn run_for(cluster: &mut Cluster, clients: &mut Clients, time: Duration) {
 
 /// Sends a request of the keeper to the topic's home. Returns whether it is settled.
 fn ask(cluster: &mut Cluster, clients: &mut Clients, action: Action) -> bool {
-    let home = placement::home(action.subject().unwrap_or(""), cluster.dimension());
+    let home = cluster.seating().host_of(placement::home(action.subject().unwrap_or(""), cluster.dimension()));
     let invoked = cluster.now();
     let answer = cluster.ask(home, action.clone(), PATIENCE);
     clients.hear(cluster);
@@ -97,13 +99,15 @@ fn ask(cluster: &mut Cluster, clients: &mut Clients, action: Action) -> bool {
 fn homes_that_do_not_lead(cluster: &Cluster) -> Vec<String> {
     let members = usize::from(cluster.dimension().bits()) + 1;
     let trouble = |home: Vertex| {
-        let Some(leader) = newest_leader(cluster, home) else { return Some(format!("group {home} has no leader")) };
-        let own = cluster.node(home).and_then(|node| node.group(home));
+        let Some(leader) = newest_leader(cluster, GroupId::of(home)) else {
+            return Some(format!("group {home} has no leader"));
+        };
+        let own = cluster.group(cluster.seating().host_of(home), home);
         if !own.is_some_and(|own| own.leads_fully() && own.term() == leader.term()) {
             return Some(format!("group {home} is not led by its home"));
         }
         let voters = leader.voters();
-        let is_there = |voter: &NodeId| cluster.node(voter.vertex).and_then(Node::identity) == Some(*voter);
+        let is_there = |voter: &Member| cluster.node(voter.host).and_then(Node::identity) == Some(*voter);
         let whole = voters.len() == members && voters.iter().all(is_there) && leader.learners().is_empty();
         (!whole).then(|| {
             format!("group {home} of {members} has the voters {voters:?} and learners {:?}", leader.learners())
@@ -114,7 +118,7 @@ fn homes_that_do_not_lead(cluster: &Cluster) -> Vec<String> {
 }
 
 fn nodes_that_are_not_ready(cluster: &Cluster) -> Vec<String> {
-    let statuses = cluster.dimension().vertices().filter_map(|node| Some(cluster.node(node)?.status()));
+    let statuses = cluster.nodes().filter_map(|node| Some(cluster.node(node)?.status()));
     let unready = |status: NodeStatus| {
         let node = status.node;
         status.unready().into_iter().map(move |reason| format!("node {node} is not ready: {}", reason.message))
@@ -126,9 +130,9 @@ fn nodes_that_are_not_ready(cluster: &Cluster) -> Vec<String> {
 fn unequal_replicas(cluster: &Cluster) -> Vec<String> {
     let mut unequal = Vec::new();
     for home in cluster.dimension().vertices() {
-        let Some(leader) = newest_leader(cluster, home) else { continue };
-        for replica in placement::members(home) {
-            let applied = cluster.node(replica).and_then(|node| node.group(home)).map(|group| group.applied_index());
+        let Some(leader) = newest_leader(cluster, GroupId::of(home)) else { continue };
+        for replica in cluster.members(home) {
+            let applied = cluster.group(replica, home).map(Group::applied_index);
             if applied != Some(leader.commit_index()) {
                 unequal.push(format!("{replica} has applied {applied:?} of {} in group {home}", leader.commit_index()));
             }
@@ -138,17 +142,17 @@ fn unequal_replicas(cluster: &Cluster) -> Vec<String> {
 }
 
 fn waiting_outboxes(cluster: &Cluster) -> Vec<String> {
-    let waiting = |node: Vertex| {
+    let waiting = |node: HostId| {
         let count = cluster.node(node)?.status().counters.outbox;
         (count > 0).then(|| format!("{count} publishes wait in the outbox of {node}"))
     };
-    cluster.dimension().vertices().filter_map(waiting).collect()
+    cluster.nodes().filter_map(waiting).collect()
 }
 
 /// The open push subscriptions that are behind.
 fn undelivered(cluster: &Cluster, clients: &Clients) -> Vec<String> {
     let end = |topic: &TopicName| {
-        let leader = newest_leader(cluster, placement::home(topic.as_str(), cluster.dimension()))?;
+        let leader = newest_leader(cluster, GroupId::of(placement::home(topic.as_str(), cluster.dimension())))?;
         Some(leader.topics().topic(topic)?.end.0)
     };
     let lasting = clients.workload.lasting_topics();
@@ -187,19 +191,20 @@ fn read_holdings(cluster: &mut Cluster, topics: &[TopicName]) -> Holdings {
     let mut holdings = BTreeMap::new();
     for topic in topics.iter().cloned() {
         let home = placement::home(topic.as_str(), cluster.dimension());
+        let members = cluster.members(home);
         let subscribe = Action::Write(Write::Subscribe {
             subscriber: Workload::auditor(),
             topic: topic.clone(),
             from: None,
             push: false,
         });
-        let exists = cluster.ask(home, subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
+        let exists = cluster.ask(members[0], subscribe, PATIENCE).is_some_and(|answer| answer.result.is_ok());
         if exists {
             // Every replica must have applied the subscription before it is asked.
             cluster.run_for(Duration::from_secs(1));
         }
         let mut by_replica = BTreeMap::new();
-        for replica in placement::members(home) {
+        for replica in members {
             if let Some(holding) = read_replica(cluster, replica, &topic) {
                 by_replica.insert(replica, holding);
             }
@@ -214,11 +219,11 @@ pub(super) fn hold_silence_against(
     recovery: &mut Recovery,
     holdings: &Holdings,
     topics: &[TopicName],
-    dimension: Dimension,
+    seating: &Seating,
 ) {
     for (topic, said) in holdings.iter().filter(|(topic, _)| topics.contains(topic)) {
-        let home = placement::home(topic.as_str(), dimension);
-        for silent in placement::members(home).filter(|replica| !said.contains_key(replica)) {
+        let group = GroupId::of(placement::home(topic.as_str(), seating.dimension()));
+        for silent in seating.members(group).into_iter().filter(|replica| !said.contains_key(replica)) {
             recovery.replicas_equal = None;
             recovery.remains.push(format!("{silent} does not report its messages of `{topic}`"));
         }
@@ -227,14 +232,14 @@ pub(super) fn hold_silence_against(
 
 /// Reports damage that is still on disk. Every message was read, so each damaged one should have been repaired.
 pub(super) fn hold_damage_against(recovery: &mut Recovery, cluster: &Cluster) {
-    for node in cluster.dimension().vertices().filter(|node| cluster.disk(*node).has_bad_row()) {
+    for node in cluster.nodes().filter(|node| cluster.disk(*node).has_bad_row()) {
         recovery.replicas_equal = None;
         recovery.remains.push(format!("a message on the disk of {node} is still damaged"));
     }
 }
 
 /// `None`: the replica does not answer.
-fn read_replica(cluster: &mut Cluster, replica: Vertex, topic: &TopicName) -> Option<Holding> {
+fn read_replica(cluster: &mut Cluster, replica: HostId, topic: &TopicName) -> Option<Holding> {
     let mut messages: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(messages.len() as u64));

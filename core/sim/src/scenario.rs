@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::group::LogLimits;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -120,8 +121,9 @@ impl Scenario {
         }
         for bits in &self.dimensions {
             let elsewhere = self.script.iter().flat_map(|scripted| scripted.fault.places());
-            if let Some(place) = elsewhere.into_iter().find(|place| place.dimension().bits() != *bits) {
-                return bad(format!("`script` names {place}, which is not a vertex of a cube of dimension {bits}"));
+            let seating = Seating::founding(Dimension::new(*bits).expect("checked above"));
+            if let Some(place) = elsewhere.into_iter().find(|place| !seating.has(*place)) {
+                return bad(format!("`script` names {place}, which is not a node of a cube of dimension {bits}"));
             }
         }
         Ok(())
@@ -137,7 +139,7 @@ impl Scenario {
             vary(&mut cluster, &mut random);
         }
         let workload_seed = random.u64(..);
-        let mut faults = self.random_faults(dimension, &mut random);
+        let mut faults = self.random_faults(&Seating::founding(dimension), &mut random);
         faults.extend(self.script.iter().map(Planned::from));
         faults.sort_by_key(|planned| planned.at);
         Plan { cluster, load: self.load.clone(), workload_seed, length: self.length(), faults }
@@ -147,7 +149,7 @@ impl Scenario {
         Duration::from_secs(self.seconds.into())
     }
 
-    fn random_faults(&self, dimension: Dimension, random: &mut fastrand::Rng) -> Vec<Planned> {
+    fn random_faults(&self, seating: &Seating, random: &mut fastrand::Rng) -> Vec<Planned> {
         let mut planned = Vec::new();
         if self.faults.is_empty() {
             return planned;
@@ -160,7 +162,7 @@ impl Scenario {
             }
             let class = self.faults[random.u32(..self.faults.len() as u32) as usize];
             let lasts = Duration::from_micros(random.u64(20_000..20_001 + u64::from(self.fault_lasts_ms) * 1_000));
-            planned.push(Planned { at, lasts, fault: Fault::draw(class, dimension, random) });
+            planned.push(Planned { at, lasts, fault: Fault::draw(class, seating, random) });
         }
     }
 }

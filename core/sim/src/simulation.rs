@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cubecast_core::bugs::Bug;
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::group::Group;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::event::WatchEvent;
@@ -43,7 +46,7 @@ pub struct Simulation {
     nemesis: Nemesis,
     began: Instant,
     ends: Instant,
-    peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>,
+    peaks: BTreeMap<(HostId, &'static str), (u64, u64)>,
     next_look: Instant,
     /// Connections of guests with frames or a closure that the guest has not collected.
     guests: BTreeSet<ConnectionId>,
@@ -82,7 +85,7 @@ impl Simulation {
 
     fn of(scenario: String, seed: u64, plan: Plan, cut: &Cut) -> Simulation {
         let Plan { cluster, workload_seed, length, faults, load } = plan;
-        let workload = Workload::new(cluster.dimension, load, workload_seed);
+        let workload = Workload::new(&Seating::founding(cluster.dimension), load, workload_seed);
         let mut clients = Clients::new(workload, workload_seed ^ 1);
         let mut cluster = Cluster::with(cluster);
         prepare(&mut cluster, &clients.workload);
@@ -111,7 +114,11 @@ impl Simulation {
         settle(&mut cluster);
         cluster.take_touched();
         let began = cluster.now();
-        let nobody = Workload::new(dimension, Load { clients: 0, passing_topics: 0, ..Load::default() }, seed);
+        let nobody = Workload::new(
+            &Seating::founding(dimension),
+            Load { clients: 0, passing_topics: 0, ..Load::default() },
+            seed,
+        );
         Simulation {
             scenario: "quiet".into(),
             seed,
@@ -205,10 +212,10 @@ impl Simulation {
     }
 
     fn look_at_queues(&mut self) {
-        for vertex in self.cluster.dimension().vertices() {
-            let Some(node) = self.cluster.node(vertex) else { continue };
+        for id in self.cluster.nodes() {
+            let Some(node) = self.cluster.node(id) else { continue };
             for queue in node.queues() {
-                let peak = self.peaks.entry((vertex, queue.name)).or_default();
+                let peak = self.peaks.entry((id, queue.name)).or_default();
                 *peak = (peak.0.max(queue.len), queue.limit);
             }
         }
@@ -220,8 +227,8 @@ impl Simulation {
         let mut recovery = recovery::recover(&mut self.cluster, &mut self.clients, &mut self.nemesis);
         let topics = self.clients.workload.lasting_topics().into_iter().chain(self.clients.workload.passing_topics());
         let holdings = recovery::read_holdings_at_rest(&mut self.cluster, &mut self.clients, topics.collect());
-        let (lasting, dimension) = (self.clients.workload.lasting_topics(), self.cluster.dimension());
-        recovery::hold_silence_against(&mut recovery, &holdings, &lasting, dimension);
+        let lasting = self.clients.workload.lasting_topics();
+        recovery::hold_silence_against(&mut recovery, &holdings, &lasting, self.cluster.seating());
         recovery::hold_damage_against(&mut recovery, &self.cluster);
         let slowest_recovery_us = recovery::time_taken(&recovery).as_micros() as u64;
         let evidence = Evidence {
@@ -265,14 +272,14 @@ fn settle(cluster: &mut Cluster) {
         cluster
             .dimension()
             .vertices()
-            .all(|home| cluster.node(home).and_then(|node| node.group(home)).is_some_and(|group| group.leads_fully()))
+            .all(|home| cluster.group(cluster.seating().host_of(home), home).is_some_and(Group::leads_fully))
     });
     assert!(settled, "a healthy cluster settles within {PATIENCE:?}");
 }
 
 fn prepare(cluster: &mut Cluster, workload: &Workload) {
     settle(cluster);
-    let nodes: Vec<Vertex> = cluster.dimension().vertices().collect();
+    let nodes: Vec<HostId> = cluster.nodes().collect();
     for (node, action) in nodes.iter().cycle().zip(workload.preparation()) {
         let done = (0..3).any(|tried| {
             if tried > 0 {
@@ -287,9 +294,9 @@ fn prepare(cluster: &mut Cluster, workload: &Workload) {
     cluster.take_touched();
 }
 
-fn peaks(peaks: BTreeMap<(Vertex, &'static str), (u64, u64)>) -> Vec<QueuePeak> {
+fn peaks(peaks: BTreeMap<(HostId, &'static str), (u64, u64)>) -> Vec<QueuePeak> {
     let peak = |((node, name), (length, limit))| QueuePeak { node, name: String::from(name), length, limit };
-    peaks.into_iter().map(|((node, name), lengths): ((Vertex, &str), _)| peak(((node, name), lengths))).collect()
+    peaks.into_iter().map(|((node, name), lengths): ((HostId, &str), _)| peak(((node, name), lengths))).collect()
 }
 
 fn totals(history: &History, findings: &Findings) -> Totals {

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::{Dimension, Vertex, VertexId};
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::io::ConnectionId;
 use cubecast_core::names::{PublisherId, StartAt, SubscriberId, TopicName};
 use cubecast_core::states::NodeState;
@@ -31,7 +32,7 @@ fn subscriber() -> SubscriberId {
     SubscriberId::new("subscriber1").unwrap()
 }
 
-fn vertex(text: &str) -> Vertex {
+fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
@@ -86,7 +87,7 @@ fn a_session_that_is_behind_does_not_go_on_in_the_second_topic() {
             story.publish("001", &format!("m{i}"));
         }
         // Its reads and fetches complete only after all this.
-        for node in story.cluster.dimension().vertices() {
+        for node in story.cluster.nodes() {
             story.cluster.slow_disk(node, Duration::from_millis(100));
         }
         let (listener, id) = story.ask_to_listen(at);
@@ -107,13 +108,13 @@ fn who_has_given_up_a_topics_messages_knows_at_its_next_start_that_it_is_deleted
     story.publish("001", "first");
     story.delete("001");
     story.pass(A_MOMENT);
-    story.cluster.dimension().vertices().for_each(|node| story.cluster.kill(node));
-    for replica in ["100", "101", "110", "000"].map(vertex) {
+    story.cluster.nodes().for_each(|node| story.cluster.kill(node));
+    for replica in ["100", "101", "110", "000"].map(host) {
         // A single member cannot learn which entries are committed.
         story.cluster.start(replica);
         story.pass(A_MOMENT);
         let node = story.cluster.node(replica).expect("it was just started");
-        let group = node.group(vertex("100")).expect("it holds the group");
+        let group = node.group(GroupId::Home(VertexId(4))).expect("it holds the group");
         assert!(group.topics().topic(&news()).is_none(), "{replica}");
         story.cluster.kill(replica);
     }
@@ -128,11 +129,11 @@ fn sessions_end_though_the_leader_dies_over_the_deletion() {
             story.publish("001", "first");
             story.send("001", [deletion(), creation(), publish("of the second")]);
             story.pass(Duration::from_micros(after));
-            story.cluster.kill(vertex("100"));
+            story.cluster.kill(host("100"));
             story.pass(LONG);
             story.send("001", [deletion()]);
             story.pass(Duration::from_secs(2));
-            story.cluster.start(vertex("100"));
+            story.cluster.start(host("100"));
             story.pass(LONG);
             assert_eq!(story.heard(listener), ["first", "topic_deleted"], "through {at}, killed after {after} us");
         }
@@ -142,7 +143,7 @@ fn sessions_end_though_the_leader_dies_over_the_deletion() {
 #[test]
 fn a_member_that_learns_of_it_by_a_snapshot_ends_its_sessions() {
     let mut story = Story::new(6);
-    let at = vertex("110");
+    let at = host("110");
     let listener = story.listen("110");
     let watcher = story.cluster.connect_client(at);
     story.cluster.send(watcher, Action::Local(Local::Watch { kinds: vec![EventKind::States], sample: 1 }));
@@ -170,11 +171,11 @@ fn sessions_at_a_node_that_is_cut_off_end_when_it_is_back() {
         let mut story = Story::new(7);
         let listener = story.listen(at);
         story.publish("001", "first");
-        story.cut_off(vertex(at), true);
+        story.cut_off(host(at), true);
         story.send("001", [deletion(), creation(), publish("of the second")]);
         story.pass(LONG);
         assert_eq!(story.heard(listener), ["first"], "through {at}, which cannot know");
-        story.cut_off(vertex(at), false);
+        story.cut_off(host(at), false);
         story.pass(LONG);
         assert_eq!(story.heard(listener), ["first", "topic_deleted"], "through {at}");
     }
@@ -294,7 +295,7 @@ impl Story {
     }
 
     fn must(&mut self, at: &str, action: Action) -> Done {
-        self.cluster.must(vertex(at), action).unwrap()
+        self.cluster.must(host(at), action).unwrap()
     }
 
     /// Publishes, and waits until the message has reached the listener, if there is one.
@@ -309,14 +310,14 @@ impl Story {
 
     /// Sends over one connection without waiting for answers.
     fn send(&mut self, at: &str, actions: impl IntoIterator<Item = Action>) {
-        let connection = self.cluster.connect_client(vertex(at));
+        let connection = self.cluster.connect_client(host(at));
         for action in actions {
             self.cluster.send(connection, action);
         }
     }
 
     fn ask_to_listen(&mut self, at: &str) -> (ConnectionId, u64) {
-        let connection = self.cluster.connect_client(vertex(at));
+        let connection = self.cluster.connect_client(host(at));
         let id = self.cluster.send(connection, subscription());
         (connection, id)
     }
@@ -353,9 +354,9 @@ impl Story {
     }
 
     /// Cuts or restores all edges of a node in both directions.
-    fn cut_off(&mut self, node: Vertex, cut: bool) {
+    fn cut_off(&mut self, node: HostId, cut: bool) {
         let conditions = LinkConditions { cut, ..LinkConditions::PERFECT };
-        for other in node.neighbours() {
+        for other in self.cluster.seating().neighbours(node) {
             for (from, to) in [(node, other), (other, node)] {
                 self.cluster.must(from, Action::Admin(Admin::SetLink { from, to, conditions })).unwrap();
             }
@@ -396,10 +397,10 @@ fn publish(content: &str) -> Action {
 
 fn is_settled(cluster: &mut Cluster) -> bool {
     cluster.run_for(Duration::from_millis(100));
-    match cluster.must(vertex("011"), Action::Local(Local::Cluster)) {
-        Ok(Done::Cluster(view)) => {
-            view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads == [node.node])
-        }
+    match cluster.must(host("011"), Action::Local(Local::Cluster)) {
+        Ok(Done::Cluster(view)) => view.nodes.iter().all(|node| {
+            node.state == NodeState::Up && node.leads.iter().map(Vertex::to_string).eq([node.node.to_string()])
+        }),
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::node::Queue;
@@ -25,7 +26,7 @@ const FAR: &str = "011";
 fn a_client_that_asks_for_much_at_once_gets_it_all() {
     const PULLS: usize = 40;
     let mut cluster = cluster(21, 4, MEBIBYTE);
-    let connection = cluster.connect_client(vertex(FAR));
+    let connection = cluster.connect_client(host(FAR));
     let mut asked: Vec<u64> = (0..PULLS).map(|_| cluster.send(connection, pull(4))).collect();
     let all = cluster.run_until(Duration::from_secs(5), |cluster| {
         asked.retain(|id| match cluster.take_answer(connection, *id) {
@@ -46,8 +47,8 @@ fn a_client_that_asks_for_much_at_once_gets_it_all() {
 fn a_pull_from_a_disk_that_is_slower_than_its_requester_is_read_once_and_answered() {
     for read in [ReadLevel::Leader, ReadLevel::Any] {
         let mut cluster = cluster(22, 4, 10);
-        cluster.slow_disk(vertex(HOME), Duration::from_millis(2500));
-        let connection = cluster.connect_client(vertex(FAR));
+        cluster.slow_disk(host(HOME), Duration::from_millis(2500));
+        let connection = cluster.connect_client(host(FAR));
         let action = Action::Read(Read::Pull { subscriber: subscriber(), topic: topic(), max: 4, read, commit: false });
         let id = cluster.send(connection, action);
         let mut most = 0;
@@ -67,12 +68,12 @@ fn a_pull_from_a_disk_that_is_slower_than_its_requester_is_read_once_and_answere
 #[test]
 fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
     let mut cluster = cluster(23, 4, 10);
-    cluster.slow_disk(vertex(HOME), Duration::from_millis(20));
+    cluster.slow_disk(host(HOME), Duration::from_millis(20));
     // Each may return four messages of one mebibyte.
     let mut asked = ask_for_much(&mut cluster, 60);
     let mut most_waiting = 0;
     let all = cluster.run_until(Duration::from_secs(5), |cluster| {
-        for queue in cluster.node(vertex(HOME)).unwrap().queues() {
+        for queue in cluster.node(host(HOME)).unwrap().queues() {
             assert!(queue.is_within_limit(), "{queue:?}");
         }
         most_waiting = most_waiting.max(queue(cluster, HOME, "reads that wait").len);
@@ -94,7 +95,7 @@ fn many_clients_that_ask_for_much_take_turns_at_the_disk() {
 fn a_replica_with_too_many_pulls_under_way_sends_the_next_one_back() {
     let mut cluster = cluster(24, 4, 10);
     let limit = queue(&cluster, HOME, "pulls under way").limit as usize;
-    cluster.slow_disk(vertex(HOME), Duration::from_secs(60));
+    cluster.slow_disk(host(HOME), Duration::from_secs(60));
     ask_for_much(&mut cluster, limit.div_ceil(AT_ONCE));
     let (connection, id) = ask_for_much(&mut cluster, 1).remove(0);
     let mut answer = None;
@@ -110,7 +111,7 @@ fn a_replica_with_too_many_pulls_under_way_sends_the_next_one_back() {
 
 // Helpers.
 
-fn vertex(text: &str) -> Vertex {
+fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
@@ -133,7 +134,7 @@ fn brought_messages(answer: &Answer) -> bool {
 /// A settled cluster with a topic of `messages` messages of `bytes` bytes each, and a subscriber at its beginning.
 fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), seed);
-    let at = vertex(FAR);
+    let at = host(FAR);
     assert!(cluster.run_until(Duration::from_secs(10), |cluster| is_settled(cluster, at)));
     let publisher = PublisherId::new("publisher1").unwrap();
     cluster.must(at, Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).unwrap();
@@ -155,23 +156,23 @@ fn cluster(seed: u64, messages: usize, bytes: usize) -> Cluster {
 fn ask_for_much(cluster: &mut Cluster, clients: usize) -> Vec<(ConnectionId, u64)> {
     let mut asked = Vec::new();
     for _ in 0..clients {
-        let connection = cluster.connect_client(vertex(HOME));
+        let connection = cluster.connect_client(host(HOME));
         asked.extend((0..AT_ONCE).map(|_| (connection, cluster.send(connection, pull(4)))));
     }
     asked
 }
 
 fn queue(cluster: &Cluster, at: &str, name: &str) -> Queue {
-    let queues = cluster.node(vertex(at)).expect("it runs").queues();
+    let queues = cluster.node(host(at)).expect("it runs").queues();
     queues.into_iter().find(|queue| queue.name == name).expect("there is such a queue")
 }
 
-fn is_settled(cluster: &mut Cluster, at: Vertex) -> bool {
+fn is_settled(cluster: &mut Cluster, at: HostId) -> bool {
     cluster.run_for(Duration::from_millis(100));
     match cluster.must(at, Action::Local(Local::Cluster)) {
-        Ok(Done::Cluster(view)) => {
-            view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads == [node.node])
-        }
+        Ok(Done::Cluster(view)) => view.nodes.iter().all(|node| {
+            node.state == NodeState::Up && node.leads.iter().map(Vertex::to_string).eq([node.node.to_string()])
+        }),
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use crate::client::job::{Job, JobId, Owner};
 use crate::client::nodes::{PeerIndex, backoff};
 use crate::client::rules::{created_by_us, is_repeatable, settles};
 use crate::client::sockets::{Flight, FlightPurpose};
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::states::NodeState;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, RequestId, Write};
@@ -51,7 +51,7 @@ impl Client {
     fn note_health(&mut self, index: PeerIndex, answer: &Answer) {
         let peer = &mut self.nodes.peers[index];
         match &answer.result {
-            Err(failure) if failure.code == ErrorCode::NodeFailed && peer.vertex == Some(answer.served_by) => {
+            Err(failure) if failure.code == ErrorCode::NodeFailed && peer.host == Some(answer.served_by) => {
                 peer.refusals = peer.refusals.saturating_add(1);
                 peer.why = failure.to_string();
                 let pause = backoff(&mut self.rng, FIRST_REFUSAL, LONGEST_REFUSAL, peer.refusals);
@@ -65,17 +65,17 @@ impl Client {
         let peer = &mut self.nodes.peers[index];
         peer.refuses_until = self.now.monotonic;
         let was_refusing = std::mem::take(&mut peer.refusals) > 0;
-        if let Some(vertex) = peer.vertex.filter(|_| was_refusing) {
-            self.rewatch(vertex);
+        if let Some(host) = peer.host.filter(|_| was_refusing) {
+            self.rewatch(host);
         }
     }
 
-    /// Handles the answer to a probe: addresses and vertices of the nodes, and whether the answering node has failed.
+    /// Handles the answer to a probe: addresses and names of the nodes, and whether the answering node has failed.
     fn handle_cluster(&mut self, id: SocketId, index: PeerIndex, answer: Answer) {
         let view = match answer.result {
             Ok(Done::Cluster(view)) => view,
             Ok(_) => return,
-            Err(failure) if self.nodes.dimension.is_none() => {
+            Err(failure) if self.nodes.seating.is_none() => {
                 self.effects.push(ClientEffect::Close { socket: id });
                 return self.lose_socket_of(id, &failure.to_string());
             }
@@ -92,7 +92,7 @@ impl Client {
     }
 
     fn handle_job_answer(&mut self, id: JobId, socket: SocketId, peer: PeerIndex, answer: Answer) {
-        let asked = self.nodes.peers[peer].vertex;
+        let asked = self.nodes.peers[peer].host;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if let Some(exists) = job.checks_owner.take() {
             return self.handle_owner(id, asked, exists, answer);
@@ -106,12 +106,12 @@ impl Client {
         }
     }
 
-    fn job_done(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, mut answer: Answer) {
+    fn job_done(&mut self, id: JobId, socket: SocketId, asked: Option<HostId>, mut answer: Answer) {
         let Some(job) = self.jobs.get(&id) else { return };
         if let (Ok(Done::Published { repeated, .. }), true) = (&mut answer.result, job.has_own_sequence) {
             *repeated = false;
         }
-        let home = self.home_of(job).filter(|home| job.to == Target::Home && asked == Some(*home));
+        let home = self.home_host(job).filter(|home| job.to == Target::Home && asked == Some(*home));
         if let Some(home) = home.filter(|home| self.fallen.remove(home).is_some()) {
             self.notice(Notice::BackHome { home });
         }
@@ -121,18 +121,18 @@ impl Client {
     }
 
     /// Reports that another node answered in the home's place, unless the same one was reported before.
-    fn note_stand_in(&mut self, id: JobId, asked: Option<Vertex>) {
+    fn note_stand_in(&mut self, id: JobId, asked: Option<HostId>) {
         let Some(fall) = self.jobs.get(&id).and_then(|job| job.fell_over.clone()) else { return };
         if asked == Some(fall.to) && self.fallen.insert(fall.from, fall.to) != Some(fall.to) {
             self.notice(Notice::FellOver(fall));
         }
     }
 
-    fn job_refused(&mut self, id: JobId, asked: Option<Vertex>, failure: Failure, mut answer: Answer) {
-        let dimension = answer.served_by.dimension();
+    fn job_refused(&mut self, id: JobId, asked: Option<HostId>, failure: Failure, mut answer: Answer) {
+        let dimension = self.nodes.dimension();
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let is_errand = !matches!(job.owner, Owner::Caller(_));
-        let lost = job.in_doubt.then(|| settles(&job.action, failure.code, dimension)).flatten();
+        let lost = dimension.filter(|_| job.in_doubt).and_then(|cube| settles(&job.action, failure.code, cube));
         let creates = matches!(job.action, Action::Write(Write::CreateTopic { .. }));
         match failure.code {
             _ if lost.is_some() => {
@@ -175,7 +175,8 @@ impl Client {
     }
 
     /// Handles the check whether a repeated `create_topic` found the client's own topic.
-    fn handle_owner(&mut self, id: JobId, asked: Option<Vertex>, exists: Failure, mut answer: Answer) {
+    fn handle_owner(&mut self, id: JobId, asked: Option<HostId>, exists: Failure, mut answer: Answer) {
+        let dimension = self.nodes.dimension();
         let Some(job) = self.jobs.get_mut(&id) else { return };
         match &answer.result {
             Err(failure) if failure.code.is_transient() => {
@@ -184,7 +185,7 @@ impl Client {
                 self.attempt_failed(id, asked, &why);
             }
             Ok(topics) => {
-                let ours = created_by_us(&job.action, topics, answer.served_by.dimension());
+                let ours = dimension.and_then(|cube| created_by_us(&job.action, topics, cube));
                 answer.result = ours.ok_or(exists);
                 self.finish(id, Ok(answer));
             }
@@ -205,9 +206,9 @@ impl Client {
             }
             Owner::Resubscribe(key) => self.errand_ended(&key.clone(), result),
             // A watch ends if its node refuses it or no longer exists.
-            Owner::Rewatch(vertex) => {
+            Owner::Rewatch(host) => {
                 if !matches!(result, Ok(Answer { result: Ok(_), .. })) {
-                    self.watches.remove(vertex);
+                    self.watches.remove(host);
                 }
             }
         }

@@ -10,6 +10,7 @@ use crate::client::nodes::{PeerIndex, backoff};
 use crate::client::rules::{is_repeatable, nearest_first};
 use crate::client::sockets::{Alarm, FlightPurpose, Role};
 use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::placement;
 use crate::time::Instant;
 
@@ -23,7 +24,7 @@ enum Choice {
     Wait,
     /// All nodes were asked in this round.
     Pause,
-    NoSuch(Vertex),
+    NoSuch(HostId),
 }
 
 impl Client {
@@ -37,7 +38,7 @@ impl Client {
     }
 
     fn dispatch_job(&mut self, id: JobId) {
-        if self.nodes.dimension.is_none() {
+        if self.nodes.seating.is_none() {
             return;
         }
         let job = &self.jobs[&id];
@@ -56,7 +57,7 @@ impl Client {
             return Choice::NoSuch(node);
         }
         let peer = |index: &PeerIndex| &self.nodes.peers[*index];
-        let shunned = |index: &PeerIndex| peer(index).vertex.is_some_and(|vertex| job.shunned.contains(&vertex));
+        let shunned = |index: &PeerIndex| peer(index).host.is_some_and(|host| job.shunned.contains(&host));
         let mut reachable = candidates.iter().filter(|index| peer(index).is_reachable());
         if let Some(index) = reachable.clone().find(|index| !shunned(index) && !peer(index).is_refusing(now)) {
             return Choice::Ask(*index);
@@ -70,9 +71,11 @@ impl Client {
 
     fn candidates(&self, job: &Job) -> Vec<PeerIndex> {
         match (job.to, self.home_of(job)) {
-            (Target::Node(vertex), _) => self.nodes.at(vertex).into_iter().collect(),
+            (Target::Node(host), _) => self.nodes.at(host).into_iter().collect(),
             (Target::Home, Some(home)) if job.checks_owner.is_none() => {
-                nearest_first(home).into_iter().filter_map(|vertex| self.nodes.at(vertex)).collect()
+                let seating = self.nodes.seating.iter();
+                let hosts = seating.flat_map(|seating| nearest_first(home).map(|vertex| seating.host_of(vertex)));
+                hosts.filter_map(|host| self.nodes.at(host)).collect()
             }
             (Target::Home | Target::Any, _) => {
                 let is_open = |index: &PeerIndex| self.nodes.peers[*index].requests.is_some();
@@ -82,8 +85,14 @@ impl Client {
         }
     }
 
-    pub(super) fn home_of(&self, job: &Job) -> Option<Vertex> {
-        Some(placement::home(job.action.subject()?, self.nodes.dimension?))
+    /// The home of the job's subject.
+    fn home_of(&self, job: &Job) -> Option<Vertex> {
+        Some(placement::home(job.action.subject()?, self.nodes.dimension()?))
+    }
+
+    /// The host of the home of the job's subject.
+    pub(super) fn home_host(&self, job: &Job) -> Option<HostId> {
+        Some(self.nodes.seating.as_ref()?.host_of(self.home_of(job)?))
     }
 
     /// Asks over the node's socket if it is open. Otherwise opens the socket, and the job waits.
@@ -107,11 +116,11 @@ impl Client {
     }
 
     pub(super) fn send_job(&mut self, id: JobId, socket: SocketId) {
-        let vertex = self.sockets.get(&socket).and_then(|socket| self.nodes.peers[socket.peer].vertex);
-        self.note_fall(id, vertex);
+        let host = self.sockets.get(&socket).and_then(|socket| self.nodes.peers[socket.peer].host);
+        self.note_fall(id, host);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.attempts += 1;
-        job.asked = vertex;
+        job.asked = host;
         job.state = State::Sent(socket);
         let (request, trace) = (job.request(), job.trace);
         self.waiting.remove(&id);
@@ -119,11 +128,11 @@ impl Client {
     }
 
     /// Records that another node is asked in the home's place, and reports it once.
-    fn note_fall(&mut self, id: JobId, asked: Option<Vertex>) {
+    fn note_fall(&mut self, id: JobId, asked: Option<HostId>) {
         let Some(job) = self.jobs.get(&id).filter(|job| job.to == Target::Home && job.checks_owner.is_none()) else {
             return;
         };
-        let (Some(home), Some(asked)) = (self.home_of(job), asked) else { return };
+        let (Some(home), Some(asked)) = (self.home_host(job), asked) else { return };
         if home == asked {
             self.jobs.entry(id).and_modify(|job| job.fell_over = None);
             return;
@@ -166,7 +175,7 @@ impl Client {
     }
 
     /// Handles a socket that broke with the request on it. The request may have been performed.
-    pub(super) fn attempt_lost(&mut self, id: JobId, asked: Option<Vertex>, why: &str) {
+    pub(super) fn attempt_lost(&mut self, id: JobId, asked: Option<HostId>, why: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.in_doubt = true;
         if is_repeatable(&job.action) {
@@ -178,7 +187,7 @@ impl Client {
     }
 
     /// Handles a transient failure: asks another node, or the same node after a pause.
-    pub(super) fn attempt_failed(&mut self, id: JobId, asked: Option<Vertex>, why: &str) {
+    pub(super) fn attempt_failed(&mut self, id: JobId, asked: Option<HostId>, why: &str) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.why = asked.map_or_else(|| why.to_string(), |node| format!("node {node}: {why}"));
         job.state = State::Waiting;
@@ -202,7 +211,7 @@ impl Client {
 
     fn why_not(&self, job: &Job, is_out: bool) -> String {
         let lost = || self.nodes.peers.iter().find(|peer| !peer.why.is_empty());
-        match (job.asked, self.nodes.dimension) {
+        match (job.asked, self.nodes.dimension()) {
             (Some(asked), _) if is_out => format!("node {asked} did not answer in time"),
             (Some(_), _) => job.why.clone(),
             (None, _) => lost().map_or_else(|| job.why.clone(), |peer| format!("{}: {}", peer.name(), peer.why)),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cube::{Dimension, Vertex};
+use crate::cube::Dimension;
+use crate::identity::HostId;
 use crate::names::{SubscriberId, TopicName};
 use crate::wire::answer::{Answer, Delivery, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Request};
@@ -26,7 +27,7 @@ pub enum Target {
     #[default]
     Home,
     /// This node only.
-    Node(Vertex),
+    Node(HostId),
     /// Any reachable node.
     Any,
 }
@@ -104,7 +105,7 @@ pub struct Reply {
     /// The node's answer.
     pub answer: Answer,
     /// The node that this client is connected to and asked.
-    pub asked: Vertex,
+    pub asked: HostId,
     /// Number of attempts, including the successful one.
     pub attempts: u32,
     /// Set if a node other than the home was asked.
@@ -114,9 +115,9 @@ pub struct Reply {
 /// A record that the home was bypassed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FellOver {
-    pub from: Vertex,
+    pub from: HostId,
     /// The node that was asked instead.
-    pub to: Vertex,
+    pub to: HostId,
     /// Why the home was bypassed.
     pub why: String,
 }
@@ -127,15 +128,15 @@ pub enum Notice {
     /// The client learned the nodes of the cluster.
     Learned { dimension: Dimension, nodes: usize },
     /// A socket to a node is open. The node was not lost before.
-    Connected { node: Option<Vertex>, url: String },
+    Connected { node: Option<HostId>, url: String },
     /// A node is unreachable, or its connection broke.
-    Lost { node: Option<Vertex>, url: String, why: String },
+    Lost { node: Option<HostId>, url: String, why: String },
     /// A lost node is reachable again.
-    Reconnected { node: Option<Vertex>, url: String },
+    Reconnected { node: Option<HostId>, url: String },
     /// From now on another node is asked in the home's place.
     FellOver(FellOver),
     /// The home answers again.
-    BackHome { home: Vertex },
+    BackHome { home: HostId },
 }
 
 /// Why a submission did not succeed.
@@ -143,7 +144,7 @@ pub enum Notice {
 pub enum ClientError {
     /// The cluster refused, and a retry would give the same result.
     #[error("{failure} (from node {served_by})")]
-    Refused { failure: Failure, served_by: Vertex },
+    Refused { failure: Failure, served_by: HostId },
     /// The time limit passed, and nothing was done.
     #[error("not done: {why}")]
     Unavailable { why: String },
@@ -155,10 +156,10 @@ pub enum ClientError {
     Overloaded,
     /// The cluster has no such node. Nothing was sent.
     #[error("the cluster has no node {node}")]
-    UnknownNode { node: Vertex },
+    UnknownNode { node: HostId },
     /// The answer does not match the request: client and node use different protocol versions.
     #[error("node {served_by} sent an answer that does not match the request")]
-    Unexpected { served_by: Vertex },
+    Unexpected { served_by: HostId },
     /// The client was shut down.
     #[error("the client was closed")]
     Closed,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::client::io::{FellOver, SocketId, Target, Ticket};
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::names::{Offset, StartAt, SubscriberId, TopicId, TopicName};
 use crate::time::Instant;
 use crate::wire::answer::Failure;
@@ -21,7 +21,7 @@ pub(super) enum Owner {
     /// A push subscription whose socket broke.
     Resubscribe(SessionKey),
     /// A watch whose socket broke.
-    Rewatch(Vertex),
+    Rewatch(HostId),
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -49,9 +49,9 @@ pub(super) struct Job {
     /// An attempt without an answer may have been performed.
     pub in_doubt: bool,
     /// Nodes that failed to perform it in this round.
-    pub shunned: BTreeSet<Vertex>,
+    pub shunned: BTreeSet<HostId>,
     pub why: String,
-    pub asked: Option<Vertex>,
+    pub asked: Option<HostId>,
     pub fell_over: Option<FellOver>,
     /// The client chose the sequence number of this publish.
     pub has_own_sequence: bool,

@@ -37,7 +37,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::cube::{Dimension, Vertex};
+use crate::cube::Dimension;
+use crate::identity::HostId;
 use crate::time::{Instant, Now};
 use crate::wire::client::{Action, Request, Write};
 
@@ -67,8 +68,8 @@ pub const DEFAULT_WITHIN: Duration = Duration::from_secs(10);
 pub struct ClientConfig {
     /// Addresses of some nodes: `HOST:PORT` or a WebSocket URL. One that answers is enough.
     pub seeds: Vec<String>,
-    /// Nodes whose vertex is known already, with their addresses.
-    pub nodes: Vec<(Vertex, String)>,
+    /// Nodes that are known already, with their addresses.
+    pub nodes: Vec<(HostId, String)>,
     /// Determines jitter and the start of sequence numbers. It must differ between clients.
     pub seed: u64,
     /// Pauses between attempts at nodes that were never reached, while the cluster is reachable through others.
@@ -96,9 +97,9 @@ pub struct Client {
     waiting: BTreeSet<JobId>,
     tickets: BTreeMap<Ticket, JobId>,
     sessions: BTreeMap<SessionKey, Session>,
-    watches: BTreeMap<Vertex, Action>,
+    watches: BTreeMap<HostId, Action>,
     /// Homes that are bypassed now, each with the node that is asked instead.
-    fallen: BTreeMap<Vertex, Vertex>,
+    fallen: BTreeMap<HostId, HostId>,
 
     alarms: BTreeSet<(Instant, Alarm)>,
     effects: Vec<ClientEffect>,
@@ -154,12 +155,12 @@ impl Client {
 
     /// The cube's dimension; `None` until the client has learned it.
     pub fn dimension(&self) -> Option<Dimension> {
-        self.nodes.dimension
+        self.nodes.dimension()
     }
 
     /// The known nodes with their WebSocket URLs.
-    pub fn nodes(&self) -> impl Iterator<Item = (Vertex, &str)> {
-        self.nodes.peers.iter().filter_map(|peer| Some((peer.vertex?, peer.url.as_str())))
+    pub fn nodes(&self) -> impl Iterator<Item = (HostId, &str)> {
+        self.nodes.peers.iter().filter_map(|peer| Some((peer.host?, peer.url.as_str())))
     }
 
     /// Number of submissions under way.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::client::io::SocketId;
-use crate::cube::{Dimension, Vertex};
+use crate::cube::Dimension;
+use crate::identity::HostId;
+use crate::seating::Seating;
 use crate::time::Instant;
 use crate::wire::answer::ClusterView;
 
@@ -14,7 +16,7 @@ pub(super) type PeerIndex = usize;
 #[derive(Debug)]
 pub(super) struct Nodes {
     /// `None` until the client has learned the cluster.
-    pub dimension: Option<Dimension>,
+    pub seating: Option<Seating>,
     pub peers: Vec<Peer>,
 }
 
@@ -22,8 +24,8 @@ pub(super) struct Nodes {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub url: String,
-    /// The node's vertex; unknown for a seed that has not answered yet.
-    pub vertex: Option<Vertex>,
+    /// The node's identity; unknown for a seed that has not answered yet.
+    pub host: Option<HostId>,
     /// The socket for requests, opening or open.
     pub requests: Option<SocketId>,
     /// Consecutive failures to reach it. While this is not 0, the peer is skipped and retried in the background.
@@ -41,57 +43,62 @@ pub(super) struct Peer {
 }
 
 impl Nodes {
-    pub fn new(seeds: &[String], known: &[(Vertex, String)]) -> Nodes {
-        let known_peers = known.iter().map(|(vertex, address)| Peer::new(url_of(address), Some(*vertex)));
+    pub fn new(seeds: &[String], known: &[(HostId, String)]) -> Nodes {
+        let known_peers = known.iter().map(|(host, address)| Peer::new(url_of(address), Some(*host)));
         let mut peers: Vec<Peer> = known_peers.collect();
         for seed in seeds.iter().map(|seed| url_of(seed)) {
             if peers.iter().all(|peer| peer.url != seed) {
                 peers.push(Peer::new(seed, None));
             }
         }
-        Nodes { dimension: known.first().map(|(vertex, _)| vertex.dimension()), peers }
+        Nodes { seating: known.first().map(|(host, _)| Seating::founded_by(*host)), peers }
     }
 
-    pub fn at(&self, vertex: Vertex) -> Option<PeerIndex> {
-        self.peers.iter().position(|peer| peer.vertex == Some(vertex))
+    /// The cube's dimension; `None` until the client has learned the cluster.
+    pub fn dimension(&self) -> Option<Dimension> {
+        self.seating.as_ref().map(Seating::dimension)
+    }
+
+    pub fn at(&self, host: HostId) -> Option<PeerIndex> {
+        self.peers.iter().position(|peer| peer.host == Some(host))
     }
 
     /// Adopts the addresses that the node at `asked` reports. Returns true if nothing was known before.
-    pub fn learn(&mut self, asked: PeerIndex, served_by: Vertex, view: &ClusterView) -> bool {
-        let is_first = self.dimension.replace(view.dimension).is_none();
+    pub fn learn(&mut self, asked: PeerIndex, served_by: HostId, view: &ClusterView) -> bool {
+        let seating = Seating::founding(view.dimension);
         for peer in &mut self.peers {
             // The node moved, or the old address now belongs to another cluster.
-            if peer.vertex == Some(served_by) || peer.vertex.is_some_and(|v| v.dimension() != view.dimension) {
-                peer.vertex = None;
+            if peer.host == Some(served_by) || peer.host.is_some_and(|host| !seating.has(host)) {
+                peer.host = None;
             }
         }
-        self.peers[asked].vertex = Some(served_by);
+        self.peers[asked].host = Some(served_by);
         for node in view.nodes.iter().filter(|node| node.node != served_by) {
             self.place(node.node, url_of(&node.address));
         }
-        is_first
+        self.seating.replace(seating).is_none()
     }
 
-    /// Records that `vertex` is reported to be at `url`.
-    fn place(&mut self, vertex: Vertex, url: String) {
-        if let Some(known) = self.at(vertex) {
+    /// Records that `host` is reported to be at `url`.
+    fn place(&mut self, host: HostId, url: String) {
+        if let Some(known) = self.at(host) {
             let peer = &mut self.peers[known];
             if peer.requests.is_none() && peer.failures > 0 {
                 peer.url = url;
             }
-        } else if let Some(same) = self.peers.iter_mut().find(|peer| peer.vertex.is_none() && peer.url == url) {
-            same.vertex = Some(vertex);
+        } else if let Some(same) = self.peers.iter_mut().find(|peer| peer.host.is_none() && peer.url == url) {
+            same.host = Some(host);
         } else {
-            self.peers.push(Peer::new(url, Some(vertex)));
+            self.peers.push(Peer::new(url, Some(host)));
         }
     }
 }
 
 impl Peer {
-    fn new(url: String, vertex: Option<Vertex>) -> Peer {
+    fn new(url: String, host: Option<HostId>) -> Peer {
         Peer {
             url,
-            vertex,
+            host,
             requests: None,
             failures: 0,
             was_reached: false,
@@ -111,7 +118,7 @@ impl Peer {
     }
 
     pub fn name(&self) -> String {
-        self.vertex.map_or_else(|| self.url.clone(), |vertex| format!("node {vertex}"))
+        self.host.map_or_else(|| self.url.clone(), |host| format!("node {host}"))
     }
 }
 

@@ -6,10 +6,10 @@ use crate::wire::answer::{Done, ErrorCode};
 use crate::wire::client::{Action, Read, Write};
 
 /// Every vertex in order of distance from `home`: the home, its replicas across bits 0, 1, 2 …, then the rest.
-pub fn nearest_first(home: Vertex) -> Vec<Vertex> {
+pub fn nearest_first(home: Vertex) -> impl Iterator<Item = Vertex> {
     let mut vertices: Vec<_> = home.dimension().vertices().collect();
     vertices.sort_by_key(|vertex| (vertex.distance(home), vertex.index() ^ home.index()));
-    vertices
+    vertices.into_iter()
 }
 
 /// Whether an attempt whose answer was lost may be repeated.
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn after_the_home_come_its_replicas_in_their_order_and_then_the_rest() {
-        let names: Vec<_> = nearest_first("100".parse().unwrap()).iter().map(Vertex::to_string).collect();
+        let names: Vec<_> = nearest_first("100".parse().unwrap()).map(|vertex| vertex.to_string()).collect();
         assert_eq!(names, ["100", "101", "110", "000", "111", "001", "010", "011"]);
     }
 

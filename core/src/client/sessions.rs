@@ -5,7 +5,7 @@ use crate::client::io::{ClientEffect, ClientError, SocketId, Target};
 use crate::client::job::{Job, JobId, Owner, Session, SessionKey, State, from_cursor};
 use crate::client::nodes::PeerIndex;
 use crate::client::sockets::{Role, Socket};
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::wire::answer::{Answer, Delivery, Done, EndReason, ErrorCode, Failure, SubscriptionEnded};
 use crate::wire::client::{Action, Local, Write};
 
@@ -33,7 +33,7 @@ impl Client {
     }
 
     /// Records an answer that begins or ends a subscription or a watch.
-    pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<Vertex>, answer: &Answer) {
+    pub(super) fn note_standing(&mut self, id: JobId, socket: SocketId, asked: Option<HostId>, answer: &Answer) {
         let Some(job) = self.jobs.get(&id) else { return };
         match (&job.action, &answer.result) {
             (action, Ok(Done::Subscribed { topic_id, cursor, .. })) if action.push_subscription().is_some() => {
@@ -47,8 +47,8 @@ impl Client {
             }
             (watch @ Action::Local(Local::Watch { .. }), Ok(_)) => {
                 let watch = watch.clone();
-                if let Some(vertex) = asked {
-                    self.watches.insert(vertex, watch);
+                if let Some(host) = asked {
+                    self.watches.insert(host, watch);
                 }
             }
             _ => {}
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Restores the subscription or watch of a broken socket.
-    pub(super) fn restart_what_listened(&mut self, id: SocketId, socket: &Socket, asked: Option<Vertex>, why: &str) {
+    pub(super) fn restart_what_listened(&mut self, id: SocketId, socket: &Socket, asked: Option<HostId>, why: &str) {
         match &socket.role {
             Role::Deliveries(key, _) => {
                 if self.sessions.get(key).is_some_and(|session| session.socket == Some(id)) {
@@ -103,14 +103,14 @@ impl Client {
                 }
             }
             Role::Requests => {
-                if let Some(vertex) = asked {
-                    self.rewatch(vertex);
+                if let Some(host) = asked {
+                    self.rewatch(host);
                 }
             }
         }
     }
 
-    fn resubscribe(&mut self, key: &SessionKey, avoid: Option<Vertex>, why: &str) {
+    fn resubscribe(&mut self, key: &SessionKey, avoid: Option<HostId>, why: &str) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.socket = None;
         let mut job = Job::new(Owner::Resubscribe(key.clone()), from_cursor(&session.action), session.to);
@@ -120,17 +120,17 @@ impl Client {
     }
 
     /// Requests the watch on this node again, unless that is under way.
-    pub(super) fn rewatch(&mut self, vertex: Vertex) {
-        let owner = Owner::Rewatch(vertex);
-        let Some(watch) = self.watches.get(&vertex).cloned() else { return };
+    pub(super) fn rewatch(&mut self, host: HostId) {
+        let owner = Owner::Rewatch(host);
+        let Some(watch) = self.watches.get(&host).cloned() else { return };
         if self.jobs.values().all(|job| job.owner != owner) {
-            self.add_job(Job::new(owner, watch, Target::Node(vertex)));
+            self.add_job(Job::new(owner, watch, Target::Node(host)));
         }
     }
 
     /// Moves push subscriptions away from a failing node, which delivers nothing. Subscriptions bound to the node stay.
     pub(super) fn leave_failing_node(&mut self, index: PeerIndex, why: &str) {
-        let vertex = self.nodes.peers[index].vertex;
+        let host = self.nodes.peers[index].host;
         let there = |socket: &SocketId| self.sockets.get(socket).is_some_and(|socket| socket.peer == index);
         let movable =
             |session: &&Session| !matches!(session.to, Target::Node(_)) && session.socket.as_ref().is_some_and(there);
@@ -142,7 +142,7 @@ impl Client {
             .collect();
         for (key, socket) in moved {
             self.drop_socket(socket);
-            self.resubscribe(&key, vertex, why);
+            self.resubscribe(&key, host, why);
         }
     }
 

@@ -124,10 +124,10 @@ impl Client {
         }
     }
 
-    /// Handles a node that became reachable: probes it if its vertex is unknown or if it was lost.
+    /// Handles a node that became reachable: probes it if it has not named itself yet or if it was lost.
     fn greet(&mut self, index: PeerIndex, socket: SocketId) {
         let peer = &mut self.nodes.peers[index];
-        let (node, url) = (peer.vertex, peer.url.clone());
+        let (node, url) = (peer.host, peer.url.clone());
         let was_lost = std::mem::take(&mut peer.failures) > 0;
         peer.was_reached = true;
         self.notice(if was_lost { Notice::Reconnected { node, url } } else { Notice::Connected { node, url } });
@@ -203,7 +203,7 @@ impl Client {
     /// How long the socket may be silent. `None`: nothing is due on it.
     fn patience(&self, id: SocketId) -> Option<Duration> {
         let socket = self.sockets.get(&id)?;
-        let watches = self.nodes.peers[socket.peer].vertex.is_some_and(|vertex| self.watches.contains_key(&vertex));
+        let watches = self.nodes.peers[socket.peer].host.is_some_and(|host| self.watches.contains_key(&host));
         match &socket.role {
             _ if socket.owes > 0 => Some(PROBE_WHEN_OWING),
             Role::Deliveries(..) => Some(PROBE_WHEN_LISTENING),
@@ -249,13 +249,13 @@ impl Client {
         if socket.role == Role::Requests || self.nodes.peers[socket.peer].requests.is_none() {
             self.rest(socket.peer, why);
         }
-        let asked = self.nodes.peers[socket.peer].vertex;
+        let asked = self.nodes.peers[socket.peer].host;
         self.abandon_flights(id, asked, why);
         self.restart_what_listened(id, &socket, asked, why);
     }
 
     fn rest(&mut self, index: PeerIndex, why: &str) {
-        let is_stranger = self.nodes.dimension.is_some() && !self.nodes.peers[index].was_reached;
+        let is_stranger = self.nodes.seating.is_some() && !self.nodes.peers[index].was_reached;
         let rests = if is_stranger { self.strangers } else { Rests::SHORT };
         let peer = &mut self.nodes.peers[index];
         peer.failures = peer.failures.saturating_add(1);
@@ -263,7 +263,7 @@ impl Client {
         peer.rest_until = self.now.monotonic + backoff(&mut self.rng, rests.first, rests.longest, peer.failures);
         self.alarms.insert((peer.rest_until, Alarm::Rest(index)));
         if peer.failures == 1 {
-            let notice = Notice::Lost { node: peer.vertex, url: peer.url.clone(), why: why.to_string() };
+            let notice = Notice::Lost { node: peer.host, url: peer.url.clone(), why: why.to_string() };
             self.notice(notice);
         }
     }
@@ -275,7 +275,7 @@ impl Client {
         }
     }
 
-    fn abandon_flights(&mut self, id: SocketId, asked: Option<crate::cube::Vertex>, why: &str) {
+    fn abandon_flights(&mut self, id: SocketId, asked: Option<crate::identity::HostId>, why: &str) {
         let lost: Vec<u64> = self.flights.iter().filter(|(_, f)| f.socket == id).map(|(request, _)| *request).collect();
         for request in lost {
             if let Some(Flight { purpose: FlightPurpose::Job(job), .. }) = self.flights.remove(&request) {
@@ -291,7 +291,7 @@ impl Client {
     /// Asks the seeds one after another until one describes the cluster.
     pub(super) fn look_for_cluster(&mut self) {
         let peers = &self.nodes.peers;
-        if self.nodes.dimension.is_some() || peers.iter().any(|p| p.is_reachable() && p.requests.is_some()) {
+        if self.nodes.seating.is_some() || peers.iter().any(|p| p.is_reachable() && p.requests.is_some()) {
             return;
         }
         if let Some(next) = peers.iter().position(|peer| peer.is_reachable()) {

@@ -46,7 +46,7 @@ impl Group {
 
     /// Collects a command's effects on messages. Those of one topic become one write.
     fn keep(&mut self, change: Change, writes: &mut Vec<Write>) -> TopicChange {
-        let group = self.home;
+        let group = self.id;
         match change {
             Change::Nothing => TopicChange::Nothing,
             Change::Created { topic } => TopicChange::Created { topic },
@@ -90,7 +90,7 @@ impl Group {
         let topics =
             if self.bugs.has(Bug::SnapshotKeepsDeletedTopics) { topics.with_topics_of(&self.topics) } else { topics };
         for gone in self.topics.topics().filter(|topic| topics.topic_by_id(topic.id).is_none()) {
-            self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.home, topic: gone.id }));
+            self.effects.push(GroupEffect::Write(Write::DropMessages { group: self.id, topic: gone.id }));
         }
         let metadata = snapshot.get_metadata();
         self.raw.mut_store().reset(metadata.index, metadata.term, metadata.get_conf_state().clone());
@@ -117,14 +117,14 @@ impl Group {
     fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
         let (index, term) = self.raw.store().applied();
         let members = self.raw.store().members();
-        let (voters, learners) = (message::node_ids(members.get_voters()), message::node_ids(members.get_learners()));
+        let (voters, learners) = (message::members(members.get_voters()), message::members(members.get_learners()));
         let state = self.topics.encode();
         self.checkpoint_index = index;
         self.checkpoint_bytes = state.len() as u64;
         self.log_bytes_since_checkpoint = 0;
         let checkpoint = Checkpoint { index, term, voters, learners, state };
         self.effects.push(GroupEffect::Write(Write::Checkpoint {
-            group: self.home,
+            group: self.id,
             checkpoint,
             drop_log_through,
             clear_log,
@@ -134,28 +134,30 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LogLimits, Start, TICK};
+    use super::super::{GroupConfig, LogLimits, Start, TICK};
     use super::*;
     use crate::bugs::Bugs;
-    use crate::cube::Vertex;
-    use crate::identity::{NodeId, RequestKey};
+    use crate::cube::VertexId;
+    use crate::identity::{GroupId, HostId, Member, RequestKey};
     use crate::names::TopicId;
-    use crate::placement;
     use crate::store::{HardState, RecoveredGroup};
     use crate::time::{Instant, Timestamp};
     use crate::topics::Topics;
     use crate::topics::command::{Command, Op};
 
+    fn config(id: GroupId, hosts: Vec<HostId>, me: Member) -> GroupConfig {
+        GroupConfig { id, hosts, me, seed: 1, limits: LogLimits::default(), bugs: Bugs::default() }
+    }
+
     fn applying(ops: Vec<Op>) -> Vec<Write> {
-        let home: Vertex = "100".parse().unwrap();
-        let me = NodeId::founding(home);
+        let host: HostId = "100".parse().unwrap();
+        let (id, me) = (GroupId::Home(VertexId(4)), Member::founding(host));
         let checkpoint =
             Checkpoint { index: 1, term: 1, voters: vec![me], learners: vec![], state: Topics::default().encode() };
         let hard_state = HardState { term: 1, vote: 0, commit: 1 };
         let found =
-            RecoveredGroup { group: home, hard_state, checkpoint: Some(checkpoint), log: vec![], tail_cut: false };
-        let coordinator = Start::Restored(found);
-        let mut group = Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), coordinator);
+            RecoveredGroup { group: id, hard_state, checkpoint: Some(checkpoint), log: vec![], tail_cut: false };
+        let mut group = Group::new(Instant(0), config(id, vec![host], me), Start::Restored(found));
         let key = |number| RequestKey { coordinator: me, number };
         let commands: Vec<_> =
             (1..).zip(ops).map(|(number, op)| Command { key: key(number), time: Timestamp(0), op }).collect();
@@ -208,12 +210,11 @@ mod tests {
 
     #[test]
     fn a_leader_applies_a_committed_entry_only_when_its_own_disk_has_it() {
-        let home: Vertex = "00".parse().unwrap();
-        let start = |vertex| {
-            let me = NodeId::founding(vertex);
-            Group::new(Instant(0), home, me, 1, LogLimits::default(), Bugs::default(), Start::Founding)
-        };
-        let mut groups: Vec<Group> = placement::members(home).map(start).collect();
+        let id = GroupId::of("00".parse().unwrap());
+        let hosts: Vec<HostId> = ["00", "01", "10"].map(|host| host.parse().unwrap()).into();
+        let start =
+            |&host: &HostId| Group::new(Instant(0), config(id, hosts.clone(), Member::founding(host)), Start::Founding);
+        let mut groups: Vec<Group> = hosts.iter().map(start).collect();
         let (mut now, mut batch) = (Instant(0), 0);
         while !groups[0].is_leader() {
             now = now + TICK;

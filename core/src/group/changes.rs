@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::members::{self, LastChange, Presence, Progress, View};
 use super::{Group, GroupEffect};
 use crate::bugs::Bug;
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::time::Instant;
 
 /// A member's state about changes of members.
@@ -26,7 +26,7 @@ pub(super) struct Changes {
     /// On a leader: the term, and the time since when the next change has been waiting.
     waiting: Option<(u64, Instant)>,
     /// The members that have to confirm the last change first.
-    awaited: Vec<NodeId>,
+    awaited: Vec<Member>,
     proposed: Option<Proposed>,
 }
 
@@ -91,7 +91,7 @@ impl Group {
             .map_or(Duration::ZERO, |(_, since)| now.since(since))
     }
 
-    fn wait_for(&mut self, now: Instant, awaited: Vec<NodeId>, progress: &[Progress]) {
+    fn wait_for(&mut self, now: Instant, awaited: Vec<Member>, progress: &[Progress]) {
         let term = self.term();
         if self.changes.waiting.is_none_or(|(waits_in, _)| waits_in != term) {
             self.changes.waiting = Some((term, now));
@@ -111,7 +111,7 @@ impl Group {
             return;
         }
         let (last, progress) = (self.changes.last, self.raw.raft.prs());
-        let knows = |member: &NodeId| match progress.get(member.to_raft()) {
+        let knows = |member: &Member| match progress.get(member.to_raft()) {
             Some(_) if *member == self.me => self.changes.written_in.is_none(),
             Some(told) => told.committed_index >= last,
             None => true,

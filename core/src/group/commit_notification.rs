@@ -13,8 +13,7 @@ use std::time::Duration;
 use raft::eraftpb::{Message, MessageType};
 
 use super::Group;
-use crate::cube::Vertex;
-use crate::identity::NodeId;
+use crate::identity::{HostId, Member};
 use crate::time::Instant;
 
 /// The maximum additional delay for followers and for clients that read from them.
@@ -76,10 +75,10 @@ impl Group {
 
     /// A member is back. Its commit index may be lower than it reported, because a commit index need not be on disk.
     /// Announcements and reports may also have been lost.
-    pub fn handle_member_back(&mut self, vertex: Vertex) {
+    pub fn handle_member_back(&mut self, host: HostId) {
         self.commit_told = (0, 0);
         self.notification.asked = (0, 0);
-        let here = |id: &u64| NodeId::from_raft(*id).is_some_and(|member| member.vertex == vertex);
+        let here = |id: &u64| Member::from_raft(*id).is_some_and(|member| member.host == host);
         let ids: Vec<u64> = self.raw.raft.prs().iter().map(|(id, _)| *id).filter(here).collect();
         for id in ids {
             if let Some(progress) = self.raw.raft.mut_prs().get_mut(id) {

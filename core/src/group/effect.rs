@@ -1,6 +1,6 @@
 //! What a group does and reports.
 
-use crate::identity::{NodeId, RequestKey};
+use crate::identity::{Member, RequestKey};
 use crate::names::{Offset, TopicId, TopicName};
 use crate::records::StoredMessage;
 use crate::states::Role;
@@ -14,18 +14,18 @@ use crate::wire::peer::{RaftMessage, SnapshotFrame};
 pub enum GroupEffect {
     Write(Write),
     Send {
-        to: NodeId,
+        to: Member,
         message: RaftMessage,
         /// The message may wait for another frame in the same direction.
         can_wait: bool,
     },
     SendSnapshot {
-        to: NodeId,
+        to: Member,
         frame: SnapshotFrame,
     },
     /// Read messages for a snapshot's receiver. The result goes to [`Group::handle_read_for_snapshot`].
     ReadForSnapshot {
-        to: NodeId,
+        to: Member,
         transfer: u64,
         topic: TopicId,
         from: Offset,
@@ -45,7 +45,7 @@ pub enum GroupEffect {
     RoleChanged {
         role: Role,
         term: u64,
-        leader: Option<NodeId>,
+        leader: Option<Member>,
     },
     MembersChanged,
     /// The members for which the next change of members waits have confirmed the last change.
@@ -61,7 +61,7 @@ pub enum GroupEffect {
     SnapshotInstalled,
     /// An entry in a member's message differs from what its proposer wrote. The message was dropped.
     Altered {
-        from: NodeId,
+        from: Member,
         index: u64,
         why: String,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raft::StateRole;
 
 use super::Group;
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::time::Instant;
 
 /// Raft's unit of time.
@@ -44,8 +44,8 @@ impl Group {
 
     /// The leader's node is known to be gone: do not wait for the timeout. `rank` is the number of members that stand
     /// first.
-    pub fn handle_leader_lost(&mut self, leader: Vertex, rank: usize) {
-        if self.leader().is_none_or(|known| known.vertex != leader) || self.is_leader() {
+    pub fn handle_leader_lost(&mut self, leader: HostId, rank: usize) {
+        if self.leader().is_none_or(|known| known.host != leader) || self.is_leader() {
             return;
         }
         // The lease from the leader's last heartbeat is void: votes may be granted at once.
@@ -68,7 +68,7 @@ impl Group {
             self.leader_is_lost = false;
         }
         // If the leader is known to be gone there is nothing to wait for. Otherwise the home stands first.
-        let (low, high) = match (self.leader_is_lost, self.me.vertex == self.home) {
+        let (low, high) = match (self.leader_is_lost, self.is_home(self.me)) {
             (true, _) => (ELECTION_TICKS, ELECTION_TICKS + 4),
             (false, true) => (ELECTION_TICKS, ELECTION_TICKS + 4),
             (false, false) => (ELECTION_TICKS + 4, 2 * ELECTION_TICKS),

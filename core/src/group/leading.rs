@@ -7,8 +7,7 @@ use super::elections::ELECTION_TICKS;
 use super::members::{Presence, Progress};
 use super::{Group, MESSAGE_BYTES};
 use crate::bugs::Bug;
-use crate::cube::Vertex;
-use crate::identity::NodeId;
+use crate::identity::{HostId, Member};
 use crate::time::Instant;
 use crate::topics::command::{self, Command};
 
@@ -23,8 +22,8 @@ const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Answers {
     ticks: usize,
-    /// For each vertex: the newest incarnation that sent a message, and the tick of that message.
-    last: BTreeMap<Vertex, (NodeId, usize)>,
+    /// For each host: the newest incarnation that sent a message, and the tick of that message.
+    last: BTreeMap<HostId, (Member, usize)>,
 }
 
 impl Answers {
@@ -32,13 +31,13 @@ impl Answers {
         self.ticks += 1;
     }
 
-    pub(super) fn note(&mut self, from: NodeId) {
-        self.last.insert(from.vertex, (from, self.ticks));
+    pub(super) fn note(&mut self, from: Member) {
+        self.last.insert(from.host, (from, self.ticks));
     }
 
     /// Whether a message arrived within the last election timeout.
-    fn came_lately_from(&self, member: NodeId) -> bool {
-        let last = self.last.get(&member.vertex).filter(|(from, _)| *from == member);
+    fn came_lately_from(&self, member: Member) -> bool {
+        let last = self.last.get(&member.host).filter(|(from, _)| *from == member);
         last.is_some_and(|(_, at)| self.ticks - at <= ELECTION_TICKS)
     }
 }
@@ -96,13 +95,13 @@ impl Group {
         if self.bugs.has(Bug::HomeNeverLeadsAgain) {
             return;
         }
-        if self.me.vertex == self.home || !waited || self.raw.raft.lead_transferee.is_some() {
+        if self.is_home(self.me) || !waited || self.raw.raft.lead_transferee.is_some() {
             return;
         }
-        let is_home = |member: NodeId| {
+        let is_home = |member: Member| {
             let is_it =
-                |presence: &Presence| presence.vertex == member.vertex && presence.alive == Some(member.incarnation);
-            member.vertex == self.home && presences.iter().any(is_it)
+                |presence: &Presence| presence.host == member.host && presence.alive == Some(member.incarnation);
+            self.is_home(member) && presences.iter().any(is_it)
         };
         let home = progress.iter().find(|progress| is_home(progress.member) && progress.votes && progress.active);
         if let Some(home) = home.filter(|home| home.matched + HAND_BACK_ENTRIES >= self.last_index()) {
@@ -113,13 +112,13 @@ impl Group {
 
     /// Transfers leadership because this leader cannot do its work: to the most advanced member that `may_lead`
     /// accepts, if it lacks at most `HAND_BACK_ENTRIES` entries.
-    pub fn hand_over(&mut self, may_lead: impl Fn(Vertex) -> bool) {
+    pub fn hand_over(&mut self, may_lead: impl Fn(HostId) -> bool) {
         if !self.can_propose() {
             return;
         }
         let progress = self.progress();
         let can_lead = |progress: &&Progress| {
-            progress.votes && progress.active && progress.member != self.me && may_lead(progress.member.vertex)
+            progress.votes && progress.active && progress.member != self.me && may_lead(progress.member.host)
         };
         if let Some(next) = progress.iter().filter(can_lead).max_by_key(|progress| progress.matched)
             && next.matched + HAND_BACK_ENTRIES >= self.last_index()
@@ -138,7 +137,7 @@ impl Group {
             .prs()
             .iter()
             .filter_map(|(id, progress)| {
-                let member = NodeId::from_raft(*id)?;
+                let member = Member::from_raft(*id)?;
                 let active = member == self.me || self.answers.came_lately_from(member);
                 let unwritten = member == self.me && self.changes.written_in.is_some();
                 let (matched, committed) = (progress.matched, if unwritten { 0 } else { progress.committed_index });

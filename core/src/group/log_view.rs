@@ -10,7 +10,7 @@ use raft::eraftpb::{ConfState, Entry, HardState as RaftHardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::message;
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::records::LogEntry;
 use crate::store::{Checkpoint, HardState};
 
@@ -147,7 +147,7 @@ impl LogView {
 
 /// The members of a checkpoint, in Raft's type.
 pub fn conf_state(checkpoint: &Checkpoint) -> ConfState {
-    let raft_ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
+    let raft_ids = |members: &[Member]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
     ConfState::from((raft_ids(&checkpoint.voters), raft_ids(&checkpoint.learners)))
 }
 
@@ -233,7 +233,7 @@ mod tests {
     /// 36 bytes.
     fn commands() -> Vec<u8> {
         let op = Op::CreateTopic { publisher: "p".repeat(9).parse().unwrap(), topic: "t".repeat(14).parse().unwrap() };
-        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let key = RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: 1 };
         let data = encode_commands(&[Command { key, time: Timestamp(0), op }]);
         assert_eq!(data.len(), 36);
         data

@@ -1,9 +1,9 @@
 //! The voters of a group, and the order in which they change.
 //!
-//! A member that is absent loses its vote and regains it when it has caught up. A member whose vertex is served by a
-//! new incarnation (its disk was lost) is replaced: the successor becomes a learner, is filled, and gets a vote; then
-//! the old member loses its vote, and is finally removed. An old member that has fallen silent can never vote again,
-//! and is removed first if enough others vote.
+//! A member that is absent loses its vote and regains it when it has caught up. A member whose host is now a new
+//! incarnation (its disk was lost) is replaced: the successor becomes a learner, is filled, and gets a vote; then the
+//! old member loses its vote, and is finally removed. An old member that has fallen silent can never vote again, and is
+//! removed first if enough others vote.
 //!
 //! This module is pure: from the leader's [`View`] of its group it computes the next single [`MemberChange`], or none.
 //!
@@ -22,8 +22,7 @@
 use std::time::Duration;
 
 use super::message::MemberChange;
-use crate::cube::Vertex;
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{HostId, Incarnation, Member};
 
 /// A voter absent for this long loses its vote, so that the group also survives a second failure later. A change of
 /// members waits for others no longer than this.
@@ -32,21 +31,21 @@ pub const AWAY_LIMIT: Duration = Duration::from_secs(5);
 /// A learner this close to the end of the log (in entries) gets its vote.
 const CAUGHT_UP_ENTRIES: u64 = 64;
 
-/// The leader's knowledge of one member's vertex.
+/// The leader's knowledge of one host of its group.
 #[derive(Clone, Copy, Debug)]
 pub struct Presence {
-    /// The vertex.
-    pub vertex: Vertex,
-    /// The incarnation that is alive there now.
+    /// The host.
+    pub host: HostId,
+    /// The incarnation of it that is alive now.
     pub alive: Option<Incarnation>,
-    /// For how long no node has been there.
+    /// For how long no incarnation of it has been alive.
     pub away: Duration,
 }
 
 /// The known progress of a member.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    pub member: NodeId,
+    pub member: Member,
     /// Whether it votes.
     pub votes: bool,
     /// The index up to which its log equals the leader's.
@@ -69,7 +68,7 @@ pub struct LastChange {
 /// The leader's view of its group.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The vertices of all members.
+    /// The hosts of all members.
     pub presences: &'a [Presence],
     /// The current members, voters and learners.
     pub progress: &'a [Progress],
@@ -100,7 +99,7 @@ pub fn has_to_wait(view: &View<'_>, change: MemberChange) -> bool {
 }
 
 /// The members that have to confirm the last change before this one is proposed, and have not confirmed it yet.
-pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<NodeId> {
+pub fn awaited(view: &View<'_>, change: MemberChange) -> Vec<Member> {
     if view.last_change.waited >= AWAY_LIMIT || !has_to_wait(view, change) {
         return Vec::new();
     }
@@ -137,7 +136,7 @@ impl View<'_> {
     /// An old member that still answers, once its successor votes.
     fn replaced_voter(&self) -> Option<MemberChange> {
         let successor_votes = |old: &&Progress| {
-            let successor = self.present().find(|member| member.vertex == old.member.vertex);
+            let successor = self.present().find(|member| member.host == old.member.host);
             successor.and_then(|member| self.progress(member)).is_some_and(|progress| progress.votes)
         };
         let old = self.replaced().find(successor_votes).filter(|_| self.has_votes_to_spare())?;
@@ -147,7 +146,7 @@ impl View<'_> {
     /// A voter that has been absent for long, if a majority of the remaining voters is still present.
     fn absent_voter(&self) -> Option<MemberChange> {
         let votes_at = |presence: &Presence| {
-            self.progress.iter().find(|progress| progress.votes && progress.member.vertex == presence.vertex)
+            self.progress.iter().find(|progress| progress.votes && progress.member.host == presence.host)
         };
         let absent = self.presences.iter().filter(|presence| presence.alive.is_none() && presence.away >= AWAY_LIMIT);
         let shrinks_safely = self.has_votes_to_spare() && self.active_voters() > (self.voters() - 1) / 2;
@@ -156,20 +155,18 @@ impl View<'_> {
     }
 
     /// The members that are seen now.
-    fn present(&self) -> impl Iterator<Item = NodeId> {
-        self.presences
-            .iter()
-            .filter_map(|presence| Some(NodeId { vertex: presence.vertex, incarnation: presence.alive? }))
+    fn present(&self) -> impl Iterator<Item = Member> {
+        self.presences.iter().filter_map(|presence| Some(Member { host: presence.host, incarnation: presence.alive? }))
     }
 
-    /// Members whose vertex is now served by another incarnation.
+    /// Members whose host is now another incarnation.
     fn replaced(&self) -> impl Iterator<Item = &Progress> {
         let has_successor =
-            |member: NodeId| self.present().any(|present| present.vertex == member.vertex && present != member);
+            |member: Member| self.present().any(|present| present.host == member.host && present != member);
         self.progress.iter().filter(move |progress| has_successor(progress.member))
     }
 
-    fn progress(&self, member: NodeId) -> Option<&Progress> {
+    fn progress(&self, member: Member) -> Option<&Progress> {
         self.progress.iter().find(|progress| progress.member == member)
     }
 
@@ -181,7 +178,7 @@ impl View<'_> {
         self.voters() > fewest_voters(self.presences.len())
     }
 
-    fn is_seen(&self, member: NodeId) -> bool {
+    fn is_seen(&self, member: Member) -> bool {
         self.present().any(|present| present == member)
     }
 
@@ -199,23 +196,23 @@ mod tests {
 
     const LAST: u64 = 1000;
 
-    fn vertex(text: &str) -> Vertex {
+    fn host(text: &str) -> HostId {
         text.parse().unwrap()
     }
 
-    fn node(text: &str, incarnation: u32) -> NodeId {
-        NodeId { vertex: vertex(text), incarnation: Incarnation(incarnation) }
+    fn node(text: &str, incarnation: u32) -> Member {
+        Member { host: host(text), incarnation: Incarnation(incarnation) }
     }
 
     fn presence(text: &str, alive: Option<u32>, away_s: u64) -> Presence {
-        Presence { vertex: vertex(text), alive: alive.map(Incarnation), away: Duration::from_secs(away_s) }
+        Presence { host: host(text), alive: alive.map(Incarnation), away: Duration::from_secs(away_s) }
     }
 
-    fn voter(member: NodeId) -> Progress {
+    fn voter(member: Member) -> Progress {
         Progress { member, votes: true, matched: LAST, committed: LAST, active: true }
     }
 
-    fn learner(member: NodeId) -> Progress {
+    fn learner(member: Member) -> Progress {
         Progress { votes: false, ..voter(member) }
     }
 

@@ -7,7 +7,7 @@ use raft::eraftpb::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::records::{EntryKind, LogEntry};
 use crate::topics::command;
 use crate::wire::peer::{RaftMessage, SnapshotHead};
@@ -26,8 +26,8 @@ pub fn from_raft(message: Message) -> Option<RaftMessage> {
     let snapshot = message.has_snapshot().then(|| Box::new(snapshot_head(message.get_snapshot())));
     Some(RaftMessage {
         kind: message.get_msg_type() as i32,
-        from: NodeId::from_raft(message.from)?,
-        to: NodeId::from_raft(message.to)?,
+        from: Member::from_raft(message.from)?,
+        to: Member::from_raft(message.to)?,
         term: message.term,
         log_term: message.log_term,
         index: message.index,
@@ -73,7 +73,7 @@ pub fn to_raft(message: RaftMessage) -> Result<Message, Unusable> {
     let entries: Result<Vec<Entry>, Unusable> = message.entries.iter().map(unusable).collect();
     out.set_entries(entries?.into());
     if let Some(head) = &message.snapshot {
-        let ids = |members: &[NodeId]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
+        let ids = |members: &[Member]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
         out.set_snapshot(snapshot_to_raft(
             head.index,
             head.term,
@@ -146,15 +146,15 @@ pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
 /// after the last one is confirmed, no single failure between them stops the group (see [`super::members`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MemberChange {
-    AddVoter(NodeId),
+    AddVoter(Member),
     /// Also removes a voter's vote; the member still receives everything.
-    AddLearner(NodeId),
-    Remove(NodeId),
+    AddLearner(Member),
+    Remove(Member),
 }
 
 impl MemberChange {
     /// Whether the change removes this member's vote.
-    pub fn takes_vote_of(self, member: NodeId) -> bool {
+    pub fn takes_vote_of(self, member: Member) -> bool {
         match self {
             MemberChange::AddVoter(_) => false,
             MemberChange::AddLearner(loses) | MemberChange::Remove(loses) => loses == member,
@@ -200,7 +200,7 @@ impl MemberChange {
     pub fn from_raft_bytes(bytes: &[u8]) -> Option<MemberChange> {
         let change = ConfChangeV2::parse_from_bytes(bytes).ok()?;
         let [single] = change.get_changes() else { return None };
-        let node = NodeId::from_raft(single.node_id)?;
+        let node = Member::from_raft(single.node_id)?;
         Some(match single.get_change_type() {
             ConfChangeType::AddNode => MemberChange::AddVoter(node),
             ConfChangeType::AddLearnerNode => MemberChange::AddLearner(node),
@@ -222,18 +222,18 @@ pub fn snapshot_to_raft(index: u64, term: u64, members: ConfState) -> Snapshot {
 /// A snapshot's metadata in our type.
 pub fn snapshot_head(snapshot: &Snapshot) -> SnapshotHead {
     let metadata = snapshot.get_metadata();
-    let members = metadata.get_conf_state();
+    let configuration = metadata.get_conf_state();
     SnapshotHead {
         index: metadata.index,
         term: metadata.term,
-        voters: node_ids(members.get_voters()),
-        learners: node_ids(members.get_learners()),
+        voters: members(configuration.get_voters()),
+        learners: members(configuration.get_learners()),
     }
 }
 
 /// The members with these Raft ids, sorted. Ids that no member can have are left out.
-pub fn node_ids(raft_ids: &[u64]) -> Vec<NodeId> {
-    let mut ids: Vec<_> = raft_ids.iter().filter_map(|id| NodeId::from_raft(*id)).collect();
+pub fn members(raft_ids: &[u64]) -> Vec<Member> {
+    let mut ids: Vec<_> = raft_ids.iter().filter_map(|id| Member::from_raft(*id)).collect();
     ids.sort();
     ids
 }
@@ -246,7 +246,7 @@ mod tests {
 
     /// The encoding of an entry in a leader's append message, which the follower decodes.
     fn append(entries: Vec<LogEntry>) -> RaftMessage {
-        let member = |vertex: &str| NodeId::founding(vertex.parse().unwrap());
+        let member = |host: &str| Member::founding(host.parse().unwrap());
         RaftMessage {
             kind: MessageType::MsgAppend as i32,
             from: member("100"),
@@ -268,10 +268,10 @@ mod tests {
 
     #[test]
     fn an_entry_that_was_altered_after_it_was_proposed_is_never_taken_in() {
-        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 1 };
+        let key = RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: 1 };
         let op = Op::CreatePublisher { publisher: "pia".parse().unwrap() };
         let commands = encode_commands(&[Command { key, time: crate::time::Timestamp(0), op }]);
-        let change = MemberChange::AddVoter(NodeId::founding("110".parse().unwrap())).encode();
+        let change = MemberChange::AddVoter(Member::founding("110".parse().unwrap())).encode();
         for (kind, data) in [(EntryKind::Commands, commands), (EntryKind::MemberChange, change)] {
             let entry = |data: &[u8]| LogEntry { index: 5, term: 2, kind, data: data.to_vec().into() };
             assert!(to_raft(append(vec![entry(&data)])).is_ok());

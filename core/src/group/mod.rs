@@ -37,10 +37,8 @@ use raft::eraftpb::{Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 
 use crate::bugs::{Bug, Bugs};
-use crate::cube::Vertex;
-use crate::identity::NodeId;
+use crate::identity::{GroupId, HostId, Member};
 use crate::names::{Offset, TopicId};
-use crate::placement;
 use crate::states::Role;
 use crate::store::{Checkpoint, HardState, RecoveredGroup, Write};
 use crate::time::Instant;
@@ -59,8 +57,10 @@ const IN_FLIGHT_MESSAGES: usize = 128;
 
 /// One member's state of a replica group.
 pub struct Group {
-    home: Vertex,
-    me: NodeId,
+    id: GroupId,
+    /// The hosts of the members, the home first.
+    hosts: Vec<HostId>,
+    me: Member,
     limits: LogLimits,
     /// The disk is full: the log is cut as soon as possible.
     saves_room: bool,
@@ -92,7 +92,7 @@ pub struct Group {
     reported: Option<(Role, u64, u64)>,
     reported_commit: u64,
     last_hand_back: Option<Instant>,
-    sending: BTreeMap<NodeId, snapshot::Sending>,
+    sending: BTreeMap<Member, snapshot::Sending>,
     receiving: Option<snapshot::Receiving>,
     /// Messages on disk beyond the ends in `topics`, left by an unfinished transfer.
     staged: BTreeMap<TopicId, Offset>,
@@ -112,6 +112,19 @@ struct Unwritten {
     installed: Option<u64>,
 }
 
+/// What a member of a group is given at its start.
+pub struct GroupConfig {
+    pub id: GroupId,
+    /// The hosts of the members, the home first.
+    pub hosts: Vec<HostId>,
+    /// This member.
+    pub me: Member,
+    /// Determines the election timeouts.
+    pub seed: u64,
+    pub limits: LogLimits,
+    pub bugs: Bugs,
+}
+
 /// The initial state of a group.
 pub enum Start {
     /// A new cluster: every founding member votes.
@@ -123,23 +136,15 @@ pub enum Start {
 }
 
 impl Group {
-    /// Creates this member's state of the group of `home`. The first effects are the writes that a new group needs on
-    /// disk.
-    pub fn new(
-        now: Instant,
-        home: Vertex,
-        me: NodeId,
-        seed: u64,
-        limits: LogLimits,
-        bugs: Bugs,
-        start: Start,
-    ) -> Group {
+    /// Creates this member's state of a group. The first effects are the writes that a new group needs on disk.
+    pub fn new(now: Instant, config: GroupConfig, start: Start) -> Group {
+        let GroupConfig { id, hosts, me, seed, limits, bugs } = config;
         let mut first_writes = Vec::new();
         let (checkpoint, log, hard_state) = match start {
             Start::Restored(recovered) => (recovered.checkpoint, recovered.log, recovered.hard_state),
             Start::Founding => {
-                let checkpoint = founding_checkpoint(home);
-                let (group, write) = (home, checkpoint.clone());
+                let checkpoint = founding_checkpoint(&hosts);
+                let (group, write) = (id, checkpoint.clone());
                 first_writes.push(Write::Checkpoint { group, checkpoint: write, drop_log_through: 0, clear_log: true });
                 (Some(checkpoint), Vec::new(), HardState { term: 1, vote: 0, commit: 1 })
             }
@@ -148,17 +153,21 @@ impl Group {
         // Raft panics on a pre-vote at term 0, so a group begins at term 1.
         let hard_state = HardState { term: hard_state.term.max(1), ..hard_state };
         let hard_state = if bugs.has(Bug::VoteIsForgotten) { HardState { vote: 0, ..hard_state } } else { hard_state };
-        first_writes.push(Write::HardState { group: home, state: hard_state });
+        first_writes.push(Write::HardState { group: id, state: hard_state });
         let topics = checkpoint.as_ref().map_or_else(Topics::default, |c| {
             Topics::decode(&c.state).expect("an invalid checkpoint is rejected at the start")
         });
         let view = LogView::restore(checkpoint.as_ref(), &log, hard_state);
         let checkpoint_index = checkpoint.as_ref().map_or(0, |c| c.index);
-        let raw =
-            RawNode::new(&config(me, checkpoint_index, bugs), view, &slog::Logger::root(slog::Discard, slog::o!()))
-                .expect("a member's configuration is valid");
+        let raw = RawNode::new(
+            &raft_config(me, checkpoint_index, bugs),
+            view,
+            &slog::Logger::root(slog::Discard, slog::o!()),
+        )
+        .expect("a member's configuration is valid");
         let mut group = Group {
-            home,
+            id,
+            hosts,
             me,
             limits,
             saves_room: false,
@@ -202,7 +211,7 @@ impl Group {
     /// Handles a member's message. Drops messages that are not for this member or are invalid, because Raft would treat
     /// them as a bug. Also drops messages with an entry that was altered in transit; the leader sends it again.
     pub fn handle_message(&mut self, message: RaftMessage) {
-        let for_me = message.to == self.me && placement::holds(message.from.vertex, self.home);
+        let for_me = message.to == self.me && self.hosts.contains(&message.from.host);
         if !for_me || message.kind == MessageType::MsgSnapshot as i32 {
             return;
         }
@@ -351,7 +360,7 @@ impl Group {
     }
 }
 
-fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {
+fn raft_config(me: Member, applied: u64, bugs: Bugs) -> Config {
     let by_lease = bugs.has(Bug::ReadsByLease);
     Config {
         id: me.to_raft(),
@@ -370,8 +379,8 @@ fn config(me: NodeId, applied: u64, bugs: Bugs) -> Config {
 
 /// Index 1, term 1: all founding members begin with the same checkpoint. Therefore a member that joins later, with an
 /// empty log, is always behind the beginning of the log and receives a snapshot.
-fn founding_checkpoint(home: Vertex) -> Checkpoint {
-    let mut voters: Vec<NodeId> = placement::members(home).map(NodeId::founding).collect();
+fn founding_checkpoint(hosts: &[HostId]) -> Checkpoint {
+    let mut voters: Vec<Member> = hosts.iter().copied().map(Member::founding).collect();
     voters.sort();
     Checkpoint { index: 1, term: 1, voters, learners: Vec::new(), state: Topics::default().encode() }
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use super::members::{LastChange, Presence, Progress, View, awaited, wanted_change};
 use super::message::MemberChange;
-use crate::cube::Dimension;
-use crate::identity::{Incarnation, NodeId};
-use crate::placement;
+use crate::cube::{Dimension, VertexId};
+use crate::identity::{GroupId, Incarnation, Member};
+use crate::seating::Seating;
 
 /// Log indexes begin here, to distinguish a newcomer without a log from a member at the beginning.
 const BASE: u64 = 10;
@@ -22,7 +22,7 @@ const BASE: u64 = 10;
 /// A group of d + 1 in which members are replaced.
 struct Story {
     /// The founders, followed by the newcomers.
-    nodes: Vec<NodeId>,
+    nodes: Vec<Member>,
     founders: usize,
     /// The number of founders that are replaced, the first ones.
     replaced: usize,
@@ -78,8 +78,8 @@ fn hasty(view: &View<'_>) -> Option<MemberChange> {
 
 /// Waits, but removes the old member before the new one is added.
 fn removed_first(view: &View<'_>) -> Option<MemberChange> {
-    let has_successor = |old: NodeId| {
-        view.presences.iter().any(|presence| presence.vertex == old.vertex && presence.alive != Some(old.incarnation))
+    let has_successor = |old: Member| {
+        view.presences.iter().any(|presence| presence.host == old.host && presence.alive != Some(old.incarnation))
     };
     let old = view.progress.iter().map(|progress| progress.member).find(|member| has_successor(*member));
     let change = old.map(MemberChange::Remove).or_else(|| wanted_change(view))?;
@@ -149,11 +149,12 @@ fn explore(story: &Story, rule: Rule) -> Found {
 
 impl Story {
     fn new(dimension: u8, replaced: usize, dead: bool) -> Story {
-        let home = Dimension::new(dimension).unwrap().vertices().next().unwrap();
-        let mut nodes: Vec<NodeId> = placement::members(home).map(NodeId::founding).collect();
+        let seating = Seating::founding(Dimension::new(dimension).unwrap());
+        let members = seating.members(GroupId::Home(VertexId(0)));
+        let mut nodes: Vec<Member> = members.into_iter().map(Member::founding).collect();
         let founders = nodes.len();
         for at in 0..replaced {
-            nodes.push(NodeId { incarnation: Incarnation(7), ..nodes[at] });
+            nodes.push(Member { incarnation: Incarnation(7), ..nodes[at] });
         }
         Story { nodes, founders, replaced, dead }
     }
@@ -252,8 +253,8 @@ impl Story {
     fn proposal(&self, state: &State, now: &Configuration, leader: usize, rule: Rule) -> Option<(Kind, usize)> {
         let presence_of = |founder: usize| {
             let there = if founder < self.replaced { self.founders + founder } else { founder };
-            let NodeId { vertex, incarnation } = self.nodes[there];
-            Presence { vertex, alive: Some(incarnation), away: Duration::ZERO }
+            let Member { host, incarnation } = self.nodes[there];
+            Presence { host, alive: Some(incarnation), away: Duration::ZERO }
         };
         let presences: Vec<Presence> = (0..self.founders).map(presence_of).collect();
         let known = |node: usize, through: usize| {
@@ -271,7 +272,7 @@ impl Story {
         let last = BASE + state.log.len() as u64;
         let last_change = LastChange { index: last, waited: Duration::ZERO };
         let change = rule(&View { presences: &presences, progress: &progress, last_index: last, last_change })?;
-        let at = |member: NodeId| self.nodes.iter().position(|node| *node == member).expect("it is one of them");
+        let at = |member: Member| self.nodes.iter().position(|node| *node == member).expect("it is one of them");
         let entry = match change {
             MemberChange::AddVoter(member) => (Kind::Vote, at(member)),
             MemberChange::AddLearner(member) => (Kind::Learn, at(member)),

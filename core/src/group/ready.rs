@@ -74,7 +74,7 @@ impl Group {
         let stored: Vec<LogEntry> = entries.iter().cloned().map(message::entry_from_raft).collect();
         self.log_bytes_since_checkpoint += entries.iter().map(|entry| entry.data.len() as u64).sum::<u64>();
         self.raw.mut_store().append(entries);
-        self.effects.push(GroupEffect::Write(Write::Append { group: self.home, entries: stored }));
+        self.effects.push(GroupEffect::Write(Write::Append { group: self.id, entries: stored }));
     }
 
     /// If only the commit index has grown, it is written with the next entries, which saves a sync.
@@ -82,7 +82,7 @@ impl Group {
         if std::mem::take(&mut self.state_is_unwritten) {
             let raft = &self.raw.raft;
             let state = HardState { term: raft.term, vote: raft.vote, commit: raft.raft_log.committed };
-            self.effects.push(GroupEffect::Write(Write::HardState { group: self.home, state }));
+            self.effects.push(GroupEffect::Write(Write::HardState { group: self.id, state }));
         }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::names::{Offset, TopicId};
 use crate::records::StoredMessage;
 use crate::time::Instant;
@@ -27,7 +27,7 @@ pub struct Sending {
     /// The transfer's number.
     pub transfer: u64,
     /// The receiver.
-    pub to: NodeId,
+    pub to: Member,
     /// The encoded checkpoint.
     pub state: Vec<u8>,
     /// The topics of `state` with their ends: the messages that can be requested.
@@ -47,7 +47,7 @@ pub enum Piece {
 
 impl Sending {
     /// Starts a transfer of these topics.
-    pub fn new(now: Instant, transfer: u64, to: NodeId, topics: &Topics) -> Sending {
+    pub fn new(now: Instant, transfer: u64, to: Member, topics: &Topics) -> Sending {
         let ends = topics.topics().map(|topic| (topic.id, topic.end)).collect();
         Sending { transfer, to, state: topics.encode(), ends, last_asked: now }
     }
@@ -85,7 +85,7 @@ pub struct Receiving {
     /// The transfer's number.
     pub transfer: u64,
     /// The leader that sends.
-    pub from: NodeId,
+    pub from: Member,
     message: RaftMessage,
     state_bytes: u64,
     state: Vec<u8>,
@@ -115,7 +115,7 @@ pub enum TransferStep {
 
 impl Receiving {
     /// Starts a transfer of `state_bytes` bytes of state.
-    pub fn new(now: Instant, from: NodeId, transfer: u64, message: RaftMessage, state_bytes: u64) -> Receiving {
+    pub fn new(now: Instant, from: Member, transfer: u64, message: RaftMessage, state_bytes: u64) -> Receiving {
         Receiving {
             transfer,
             from,

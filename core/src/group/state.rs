@@ -3,8 +3,7 @@
 use raft::StateRole;
 
 use super::{Group, message};
-use crate::cube::Vertex;
-use crate::identity::NodeId;
+use crate::identity::{GroupId, HostId, Member};
 use crate::states::Role;
 use crate::topics::Topics;
 
@@ -14,9 +13,19 @@ impl Group {
         &self.topics
     }
 
-    /// The group's home, which is also its name.
-    pub fn home(&self) -> Vertex {
-        self.home
+    /// The group's identity.
+    pub fn id(&self) -> GroupId {
+        self.id
+    }
+
+    /// The hosts of the members, the home first.
+    pub fn hosts(&self) -> &[HostId] {
+        &self.hosts
+    }
+
+    /// Whether a member is at the home, which leads when it can.
+    pub(super) fn is_home(&self, member: Member) -> bool {
+        self.hosts.first() == Some(&member.host)
     }
 
     /// Whether this member leads.
@@ -30,8 +39,8 @@ impl Group {
     }
 
     /// The current leader, if this member has one.
-    pub fn leader(&self) -> Option<NodeId> {
-        NodeId::from_raft(self.raw.raft.leader_id)
+    pub fn leader(&self) -> Option<Member> {
+        Member::from_raft(self.raw.raft.leader_id)
     }
 
     /// This member's role; pre-candidates count as candidates.
@@ -70,13 +79,13 @@ impl Group {
     }
 
     /// The voters at the applied index, sorted.
-    pub fn voters(&self) -> Vec<NodeId> {
-        message::node_ids(self.raw.store().members().get_voters())
+    pub fn voters(&self) -> Vec<Member> {
+        message::members(self.raw.store().members().get_voters())
     }
 
     /// The learners at the applied index, sorted.
-    pub fn learners(&self) -> Vec<NodeId> {
-        message::node_ids(self.raw.store().members().get_learners())
+    pub fn learners(&self) -> Vec<Member> {
+        message::members(self.raw.store().members().get_learners())
     }
 
     /// Whether a change of members may be in progress that is not applied here.

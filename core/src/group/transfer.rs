@@ -6,7 +6,7 @@ use raft::eraftpb::{Message, MessageType};
 use super::snapshot::{Piece, Receiving, Sending, TransferStep};
 use super::{Group, GroupEffect, message};
 use crate::bugs::Bug;
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::names::{Offset, TopicId};
 use crate::records::StoredMessage;
 use crate::store::Write;
@@ -16,7 +16,7 @@ use crate::wire::peer::{RaftMessage, SnapshotFrame};
 impl Group {
     /// Raft requests the sending of a snapshot: offers the current state.
     pub(super) fn offer_snapshot(&mut self, now: Instant, mut message: Message) {
-        let Some(to) = NodeId::from_raft(message.to) else { return };
+        let Some(to) = Member::from_raft(message.to) else { return };
         let (index, term) = self.raw.store().applied();
         message.set_snapshot(message::snapshot_to_raft(index, term, self.raw.store().members().clone()));
         let Some(message) = message::from_raft(message) else { return };
@@ -36,7 +36,7 @@ impl Group {
 
     /// Handles a member's frame of a transfer. Only the frame itself vouches for `from`, but a sender can request
     /// nothing beyond the offer.
-    pub fn handle_snapshot(&mut self, now: Instant, from: NodeId, frame: SnapshotFrame) {
+    pub fn handle_snapshot(&mut self, now: Instant, from: Member, frame: SnapshotFrame) {
         match frame {
             SnapshotFrame::Offer { transfer, message, state_bytes } => {
                 self.take_offer(now, from, transfer, *message, state_bytes)
@@ -55,7 +55,7 @@ impl Group {
         }
     }
 
-    fn answer_fetch(&mut self, now: Instant, from: NodeId, transfer: u64, frame: &SnapshotFrame) {
+    fn answer_fetch(&mut self, now: Instant, from: Member, transfer: u64, frame: &SnapshotFrame) {
         let Some(sending) = self.sending.get_mut(&from).filter(|sending| sending.transfer == transfer) else {
             self.effects.push(GroupEffect::SendSnapshot { to: from, frame: SnapshotFrame::Gone { transfer } });
             return;
@@ -72,7 +72,7 @@ impl Group {
     /// Messages for a receiver were read from disk.
     pub fn handle_read_for_snapshot(
         &mut self,
-        to: NodeId,
+        to: Member,
         transfer: u64,
         topic: TopicId,
         from: Offset,
@@ -84,21 +84,21 @@ impl Group {
         }
     }
 
-    fn finish_sending(&mut self, from: NodeId, transfer: u64, installed: bool) {
+    fn finish_sending(&mut self, from: Member, transfer: u64, installed: bool) {
         if self.sending.get(&from).is_some_and(|sending| sending.transfer == transfer) {
             self.sending.remove(&from);
             self.report_snapshot(from, if installed { SnapshotStatus::Finish } else { SnapshotStatus::Failure });
         }
     }
 
-    fn report_snapshot(&mut self, to: NodeId, status: SnapshotStatus) {
+    fn report_snapshot(&mut self, to: Member, status: SnapshotStatus) {
         if self.is_leader() && self.raw.raft.prs().get(to.to_raft()).is_some() {
             self.dirty = true;
             self.raw.report_snapshot(to.to_raft(), status);
         }
     }
 
-    fn take_offer(&mut self, now: Instant, from: NodeId, transfer: u64, message: RaftMessage, state_bytes: u64) {
+    fn take_offer(&mut self, now: Instant, from: Member, transfer: u64, message: RaftMessage, state_bytes: u64) {
         let sound =
             message.to == self.me && message.kind == MessageType::MsgSnapshot as i32 && message.term >= self.term();
         let useful = message.snapshot.as_ref().is_some_and(|head| head.index > self.commit_index());
@@ -149,7 +149,7 @@ impl Group {
         let Some(progress) = receiving.handle_messages(now, topic, from, &messages) else { return };
         let (received, total) = receiving.progress();
         self.staged.insert(topic, Offset(from.0 + messages.len() as u64));
-        self.effects.push(GroupEffect::Write(Write::Messages { group: self.home, topic, messages }));
+        self.effects.push(GroupEffect::Write(Write::Messages { group: self.id, topic, messages }));
         self.effects.push(GroupEffect::SnapshotProgress { received, total });
         self.go_on_receiving(progress);
     }
@@ -201,7 +201,7 @@ impl Group {
             }
         }
         let leads = self.is_leader();
-        let over: Vec<NodeId> =
+        let over: Vec<Member> =
             self.sending.iter().filter(|(_, sending)| !leads || sending.is_given_up(now)).map(|(to, _)| *to).collect();
         for to in over {
             self.sending.remove(&to);
@@ -211,7 +211,7 @@ impl Group {
 
     /// A topic was deleted: offers that include it cannot be completed. Raft will send a new offer.
     pub(super) fn cancel_transfers_of(&mut self, topic: TopicId) {
-        let hit: Vec<NodeId> =
+        let hit: Vec<Member> =
             self.sending.iter().filter(|(_, sending)| sending.offers(topic)).map(|(to, _)| *to).collect();
         for to in hit {
             let Some(sending) = self.sending.remove(&to) else { continue };

@@ -7,9 +7,10 @@ use super::lifecycle::FaultStep;
 use super::out::PartEffect;
 use super::outbox::Outbox;
 use super::replica_server::ReplicaServer;
+use super::view::View;
 use super::vocabulary::AnswerTo;
-use crate::cube::Vertex;
 use crate::faults::LinkConditions;
+use crate::identity::HostId;
 use crate::io::Effect;
 use crate::overlay::{Overlay, OverlayConfig};
 use crate::store::Recovered;
@@ -48,10 +49,10 @@ impl Node {
         )))
     }
 
-    fn set_link(&mut self, to: Vertex, conditions: LinkConditions) -> Result<Done, Failure> {
+    fn set_link(&mut self, to: HostId, conditions: LinkConditions) -> Result<Done, Failure> {
         self.check_faults_allowed()?;
         let from = self.view.me;
-        if from.edge_to(to).is_none() {
+        if self.view.seating.edge(from, to).is_none() {
             return Err(ErrorCode::BadRequest
                 .because(format!("there is no edge between {from} and {to}: they are not neighbours")));
         }
@@ -94,7 +95,9 @@ impl Node {
     pub(super) fn handle_reopened(&mut self, recovered: Recovered) {
         let Some(wiped) = self.view.lifecycle.reopens() else { return };
         self.view.storage.forget_writes();
-        let config = OverlayConfig { me: self.view.me, seed: self.view.lifecycle.random(), bugs: self.view.bugs };
+        let seed = self.view.lifecycle.random();
+        let View { me, seating, bugs, .. } = &self.view;
+        let config = OverlayConfig { me: *me, seating: seating.clone(), seed, bugs: *bugs };
         self.view.overlay = Overlay::new(config, self.view.now);
         self.out.effects.push(Effect::SetPeersAllowed(true));
         self.start(recovered, wiped);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::out::Out;
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::time::Instant;
 
 /// Delay before altered messages of the same node are reported again.
@@ -13,12 +13,12 @@ const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// When altered messages were last reported, by the sending node.
 #[derive(Default)]
-pub(super) struct Altered(BTreeMap<Vertex, Instant>);
+pub(super) struct Altered(BTreeMap<HostId, Instant>);
 
 impl Altered {
     /// Counts a message from `from` to `me`. `what`: the altered part, if it has a checksum of its own; `None`: the
     /// whole message.
-    pub fn handle_altered(&mut self, now: Instant, me: Vertex, from: Vertex, what: Option<String>, out: &mut Out) {
+    pub fn handle_altered(&mut self, now: Instant, me: HostId, from: HostId, what: Option<String>, out: &mut Out) {
         out.counters.frames_altered += 1;
         if self.0.get(&from).is_some_and(|told| now.since(*told) < TELL_AGAIN) {
             return;

@@ -1,16 +1,19 @@
 //! The configuration of a node at its start.
 
 use crate::bugs::Bug;
-use crate::cube::Vertex;
 use crate::group::LogLimits;
+use crate::identity::HostId;
+use crate::seating::Seating;
 use crate::wire::binary::Limits;
 
 /// The configuration of one node. The caller validates it.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    /// The vertex that this node serves.
-    pub vertex: Vertex,
-    /// `host:port` of every node, indexed by vertex. Reported to clients; not used by core.
+    /// This host.
+    pub host: HostId,
+    /// The hosts of the cluster.
+    pub seating: Seating,
+    /// `host:port` of every host, in the order of the seating. Reported to clients; not used by core.
     pub addresses: Vec<String>,
     /// Whether `stop_node`, `recover_node` and `set_link` are permitted.
     pub allow_faults: bool,

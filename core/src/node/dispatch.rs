@@ -4,12 +4,11 @@ use std::ops::Bound;
 
 use super::Node;
 use super::out::{Beginning, GroupAsk, PartEffect};
-use super::status::vertices;
+use super::status::hosts;
 use super::view::View;
 use super::vocabulary::{AnswerTo, AskedFor, Requester, SnapshotPart};
-use crate::cube::Vertex;
-use crate::group::{GroupEffect, TopicChange};
-use crate::identity::{Incarnation, NodeId, TraceId};
+use crate::group::{GroupConfig, GroupEffect, TopicChange};
+use crate::identity::{GroupId, HostId, Incarnation, Member, TraceId};
 use crate::io::Effect;
 use crate::names::TopicId;
 use crate::overlay::OverlayEffect;
@@ -34,7 +33,7 @@ impl Node {
                     self.handle_packet(*packet);
                 }
                 OverlayEffect::Event(event, trace) => self.observe(event, trace),
-                OverlayEffect::Seen { vertex, alive } => self.handle_seen(vertex, alive),
+                OverlayEffect::Seen { host, alive } => self.handle_seen(host, alive),
             }
             self.carry_out();
         }
@@ -51,11 +50,11 @@ impl Node {
                 if storage.admits_snapshot(&frame, *bugs)
                     && let Some(group) = groups.get_mut(group)
                 {
-                    group.handle_snapshot(now.monotonic, NodeId { vertex: from, incarnation }, frame);
+                    group.handle_snapshot(now.monotonic, Member { host: from, incarnation }, frame);
                 }
             }
             Body::Ask { token, call } => {
-                let requester = Requester { vertex: from, token, trace };
+                let requester = Requester { host: from, token, trace };
                 self.replica_server.handle_ask(requester, call, trail.path, &self.view, &mut self.out);
             }
             Body::Reply { token, reply } => self.handle_reply(token, reply),
@@ -72,7 +71,7 @@ impl Node {
         let Node { view, out, coordinator, replica_server, outbox, .. } = self;
         match self.asks.take(token) {
             Some(AskedFor::Request(number)) => coordinator.handle_request_reply(number, reply, view, out),
-            Some(AskedFor::Gathering(number, vertex)) => coordinator.handle_gathered(number, vertex, reply, view, out),
+            Some(AskedFor::Gathering(number, about)) => coordinator.handle_gathered(number, about, reply, view, out),
             Some(AskedFor::Session(session)) => coordinator.handle_fetched(session, reply, view, out),
             Some(AskedFor::Use(kind, name)) => coordinator.handle_use_reply(kind, name, reply, view),
             Some(AskedFor::Repair(lost)) => replica_server.handle_lost_found(lost, token, reply, view, out),
@@ -81,21 +80,21 @@ impl Node {
         }
     }
 
-    fn handle_seen(&mut self, vertex: Vertex, alive: bool) {
+    fn handle_seen(&mut self, host: HostId, alive: bool) {
         let View { me, now, groups, overlay, lifecycle, .. } = &mut self.view;
         if alive {
-            groups.handle_member_back(now.monotonic, vertex);
-            lifecycle.handle_seen(vertex, &mut self.out);
+            groups.handle_member_back(now.monotonic, host);
+            lifecycle.handle_seen(host, &mut self.out);
         } else {
-            groups.handle_member_lost(*me, vertex, |member| overlay.is_alive(member));
-            self.coordinator.handle_lost(vertex, &self.view, &mut self.out);
+            groups.handle_member_lost(*me, host, |member| overlay.is_alive(member));
+            self.coordinator.handle_lost(host, &self.view, &mut self.out);
         }
     }
 
     // The groups.
 
-    fn handle_raft(&mut self, from: Vertex, group: Vertex, message: RaftMessage) {
-        if message.from.vertex != from || !self.view.groups.contains(group) {
+    fn handle_raft(&mut self, from: HostId, group: GroupId, message: RaftMessage) {
+        if message.from.host != from || !self.view.groups.contains(group) {
             return;
         }
         if message.is_heartbeat() {
@@ -108,41 +107,43 @@ impl Node {
     }
 
     /// Passes a message to the member of a group, as far as there is room on the disk.
-    pub(super) fn step(&mut self, group: Vertex, mut message: RaftMessage) {
+    pub(super) fn step(&mut self, group: GroupId, mut message: RaftMessage) {
         self.view.storage.trim_to_room(&mut message, self.view.bugs);
         if let Some(group) = self.view.groups.get_mut(group) {
             group.handle_message(message);
         }
     }
 
-    /// Flushes each group once, in the order of their homes. Returns whether there were effects.
+    /// Flushes each group once, in their order. Returns whether there were effects.
     pub(super) fn flush_groups(&mut self) -> bool {
         let mut moved = false;
         let mut behind = Bound::Unbounded;
-        while let Some((home, effects)) = self.view.groups.flush_next(behind, self.view.now.monotonic, self.out.batch())
+        while let Some((group, effects)) =
+            self.view.groups.flush_next(behind, self.view.now.monotonic, self.out.batch())
         {
             moved |= !effects.is_empty();
             for effect in effects {
-                self.handle_group_effect(home, effect);
+                self.handle_group_effect(group, effect);
                 self.carry_out();
             }
-            behind = Bound::Excluded(home);
+            behind = Bound::Excluded(group);
         }
         moved
     }
 
-    fn handle_group_effect(&mut self, group: Vertex, effect: GroupEffect) {
+    fn handle_group_effect(&mut self, group: GroupId, effect: GroupEffect) {
+        let home = self.view.home(group);
         match effect {
             GroupEffect::Write(write) => write.push_to(self.out.writes()),
             GroupEffect::Send { to, message, can_wait } => {
                 let (now, body) = (self.view.now, Body::Raft { group, message });
                 if can_wait {
-                    self.view.overlay.send_along(now, to.vertex, body);
+                    self.view.overlay.send_along(now, to.host, body);
                 } else {
-                    self.view.overlay.send(now, to.vertex, None, body);
+                    self.view.overlay.send(now, to.host, None, body);
                 }
             }
-            GroupEffect::SendSnapshot { to, frame } => self.out.send(to.vertex, None, Body::Snapshot { group, frame }),
+            GroupEffect::SendSnapshot { to, frame } => self.out.send(to.host, None, Body::Snapshot { group, frame }),
             GroupEffect::ReadForSnapshot { to, transfer, topic, from, end } => {
                 let part = SnapshotPart { group, to, transfer, topic, from, end };
                 self.replica_server.read_for_snapshot(part, &self.view, &mut self.out);
@@ -158,8 +159,8 @@ impl Node {
             }
             GroupEffect::RoleChanged { role, term, leader } => {
                 self.out.counters.elections += u64::from(role == Role::Candidate);
-                let leader = leader.map(|leader| leader.vertex);
-                self.observe(Event::RoleChanged { group, role, term, leader }, None);
+                let leader = leader.map(|leader| leader.host);
+                self.observe(Event::RoleChanged { group: home, role, term, leader }, None);
                 if role != Role::Leader {
                     self.replica_server.give_up_leading(group, leader, &self.view, &mut self.out);
                 }
@@ -171,35 +172,39 @@ impl Node {
                 }
             }
             GroupEffect::ChangeIsKnown => self.view.groups.look_after_members_soon(self.view.now.monotonic),
-            GroupEffect::Committed { index } => self.observe(Event::Committed { group, index }, None),
+            GroupEffect::Committed { index } => self.observe(Event::Committed { group: home, index }, None),
             GroupEffect::SnapshotProgress { received, total } => {
-                self.observe(Event::SnapshotProgress { group, received, total }, None);
+                self.observe(Event::SnapshotProgress { group: home, received, total }, None);
             }
             GroupEffect::SnapshotInstalled => {
                 let applied = self.view.groups[group].applied_index();
-                self.observe(Event::CaughtUp { group, applied }, None);
+                self.observe(Event::CaughtUp { group: home, applied }, None);
                 self.coordinator.review_sessions(group, &self.view, &mut self.out);
                 self.replica_server.review_fetches(group, &self.view, &mut self.out);
             }
             GroupEffect::Altered { from, index, why } => {
-                self.handle_altered(from.vertex, Some(format!("entry {index} of group {group}: {why}")));
+                self.handle_altered(from.host, Some(format!("entry {index} of group {home}: {why}")));
             }
-            GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {group}: {text}") }, None),
+            GroupEffect::Trouble(text) => self.observe(Event::Warning { text: format!("group {home}: {text}") }, None),
         }
     }
 
-    fn handle_change(&mut self, group: Vertex, change: TopicChange) {
+    fn handle_change(&mut self, group: GroupId, change: TopicChange) {
+        let home = self.view.home(group);
         match change {
             TopicChange::Nothing => {}
-            TopicChange::Created { topic } => self.observe(Event::TopicCreated { topic, group }, None),
+            TopicChange::Created { topic } => self.observe(Event::TopicCreated { topic, group: home }, None),
             TopicChange::Deleted { topic, id } => {
-                self.observe(Event::TopicDeleted { topic, group }, None);
+                self.observe(Event::TopicDeleted { topic, group: home }, None);
                 self.review_topic(group, id);
             }
             TopicChange::Unsubscribed { id } => self.review_topic(group, id),
             TopicChange::Stored { topic, id, message } => {
                 if self.coordinator.observes_frequent(&self.view) {
-                    self.observe(Event::ReplicaStored { topic: topic.clone(), group, offset: message.offset }, None);
+                    self.observe(
+                        Event::ReplicaStored { topic: topic.clone(), group: home, offset: message.offset },
+                        None,
+                    );
                 }
                 self.coordinator.feed_sessions(group, id, message, &self.view, &mut self.out);
                 self.replica_server.serve_fetches(group, id, &self.view, &mut self.out);
@@ -208,15 +213,15 @@ impl Node {
     }
 
     /// A topic was deleted, or a subscription to it.
-    fn review_topic(&mut self, group: Vertex, topic: TopicId) {
+    fn review_topic(&mut self, group: GroupId, topic: TopicId) {
         self.coordinator.review_topic(group, topic, &self.view, &mut self.out);
         self.replica_server.serve_fetches(group, topic, &self.view, &mut self.out);
     }
 
-    fn report_members(&mut self, group: Vertex) {
-        let members = &self.view.groups[group];
-        let event =
-            Event::MembersChanged { group, voters: vertices(members.voters()), learners: vertices(members.learners()) };
+    fn report_members(&mut self, group: GroupId) {
+        let (home, member) = (self.view.home(group), &self.view.groups[group]);
+        let (voters, learners) = (hosts(member.voters()), hosts(member.learners()));
+        let event = Event::MembersChanged { group: home, voters, learners };
         self.observe(event, None);
     }
 
@@ -261,22 +266,22 @@ impl Node {
             }
             PartEffect::SessionReadRefused(session) => coordinator.try_session_later(session, view),
             PartEffect::SessionUnreadable(session) => coordinator.handle_session_read_failed(session, view, out),
-            PartEffect::Group(home, ask) => self.ask_group(home, ask),
+            PartEffect::Group(group, ask) => self.ask_group(group, ask),
             PartEffect::TakeRoom(bytes) => view.storage.take(bytes),
             PartEffect::FormGroups(beginning) => self.form_groups(beginning),
             PartEffect::Serves => coordinator.handle_requests_time(view, out),
         }
     }
 
-    fn ask_group(&mut self, home: Vertex, ask: GroupAsk) {
-        let Some(group) = self.view.groups.get_mut(home) else { return };
+    fn ask_group(&mut self, group: GroupId, ask: GroupAsk) {
+        let Some(member) = self.view.groups.get_mut(group) else { return };
         match ask {
-            GroupAsk::ReadIndex(ticket) => group.read_index(ticket),
-            GroupAsk::NotifyOfCommit => group.notify_of_commit_now(),
-            GroupAsk::HaveConfirmed { index, held, known } => group.have_confirmed(index, held, known),
-            GroupAsk::HandOver => group.hand_over(|_| true),
+            GroupAsk::ReadIndex(ticket) => member.read_index(ticket),
+            GroupAsk::NotifyOfCommit => member.notify_of_commit_now(),
+            GroupAsk::HaveConfirmed { index, held, known } => member.have_confirmed(index, held, known),
+            GroupAsk::HandOver => member.hand_over(|_| true),
             GroupAsk::SendSnapshot(SnapshotPart { to, transfer, topic, from, .. }, messages) => {
-                group.handle_read_for_snapshot(to, transfer, topic, from, messages);
+                member.handle_read_for_snapshot(to, transfer, topic, from, messages);
             }
         }
     }
@@ -286,13 +291,21 @@ impl Node {
     }
 
     fn form_groups(&mut self, beginning: Beginning) {
-        let View { now, config, bugs, lifecycle, groups, storage, .. } = &mut self.view;
-        let identity = lifecycle.identity().expect("a node forms groups only after it has its identity");
-        groups.form(now.monotonic, identity, beginning, config.log, *bugs, || lifecycle.random());
+        let View { now, seating, config, bugs, lifecycle, groups, storage, .. } = &mut self.view;
+        let me = lifecycle.identity().expect("a node forms groups only after it has its identity");
+        let configs = seating.groups_of(me.host).map(|id| GroupConfig {
+            id,
+            hosts: seating.members(id),
+            me,
+            seed: lifecycle.random(),
+            limits: config.log,
+            bugs: *bugs,
+        });
+        groups.form(now.monotonic, configs, beginning);
         groups.save_room(storage.state() != StorageState::Ok);
     }
 
-    pub(super) fn handle_altered(&mut self, from: Vertex, what: Option<String>) {
+    pub(super) fn handle_altered(&mut self, from: HostId, what: Option<String>) {
         self.altered.handle_altered(self.view.now.monotonic, self.view.me, from, what, &mut self.out);
     }
 }

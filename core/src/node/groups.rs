@@ -1,4 +1,4 @@
-//! The members of groups that this node runs, by the home of each group.
+//! The members of groups that this node runs, by group.
 //!
 //! The node drives them: it passes messages and time, flushes them in each round of a turn, and carries out their
 //! effects. Messages of a member whose first meeting is not recorded durably wait here.
@@ -10,12 +10,10 @@ use std::time::Duration;
 use super::out::Beginning;
 use super::queues::{Queue, topics_queues};
 use super::storage::Room;
-use crate::bugs::Bugs;
-use crate::cube::Vertex;
 use crate::group::members::Presence;
-use crate::group::{Group, GroupEffect, LogLimits, Start};
-use crate::identity::NodeId;
-use crate::placement;
+use crate::group::{Group, GroupConfig, GroupEffect, Start};
+use crate::identity::{GroupId, HostId};
+use crate::seating::Seating;
 use crate::states::Role;
 use crate::time::Instant;
 use crate::topics::Sizes;
@@ -30,12 +28,12 @@ const MAX_HELD: usize = 256;
 
 /// See the [module](self).
 pub(super) struct Groups {
-    members: BTreeMap<Vertex, Group>,
+    members: BTreeMap<GroupId, Group>,
     /// Messages that wait, each with the number of the batch that records the meeting, and its group.
-    held: Vec<(u64, Vertex, RaftMessage)>,
-    /// When this node last saw each vertex alive.
-    last_seen: BTreeMap<Vertex, Instant>,
-    /// When the process started: as if it had seen all vertices then.
+    held: Vec<(u64, GroupId, RaftMessage)>,
+    /// When this node last saw each host alive.
+    last_seen: BTreeMap<HostId, Instant>,
+    /// When the process started: as if it had seen all hosts then.
     started: Instant,
     next_maintenance: Instant,
     /// This turn received a leader's heartbeat.
@@ -44,8 +42,8 @@ pub(super) struct Groups {
 
 /// The input of a group's maintenance by its leader.
 pub(super) struct Maintenance {
-    pub home: Vertex,
-    /// Each vertex of the group.
+    pub group: GroupId,
+    /// Each host of the group.
     pub presences: Vec<Presence>,
     pub room: Room,
 }
@@ -63,20 +61,14 @@ impl Groups {
         }
     }
 
-    /// Creates the member of every group that `identity` belongs to, each with a seed of its own.
-    pub fn form(
-        &mut self,
-        now: Instant,
-        identity: NodeId,
-        beginning: Beginning,
-        limits: LogLimits,
-        bugs: Bugs,
-        mut seed: impl FnMut() -> u64,
-    ) {
+    /// Creates this node's member of each of these groups.
+    pub fn form(&mut self, now: Instant, groups: impl Iterator<Item = GroupConfig>, beginning: Beginning) {
         let mut starts = Starts::of(beginning);
-        self.members = placement::members(identity.vertex)
-            .map(|home| (home, Group::new(now, home, identity, seed(), limits, bugs, starts.take(home))))
-            .collect();
+        let member = |config: GroupConfig| {
+            let (id, start) = (config.id, starts.take(config.id));
+            (id, Group::new(now, config, start))
+        };
+        self.members = groups.map(member).collect();
     }
 
     /// Drops all members, and the messages that wait for them: the node crashes.
@@ -87,21 +79,21 @@ impl Groups {
 
     // Queries.
 
-    /// This node's member of the group of `home`.
-    pub fn get(&self, home: Vertex) -> Option<&Group> {
-        self.members.get(&home)
+    /// This node's member of a group.
+    pub fn get(&self, group: GroupId) -> Option<&Group> {
+        self.members.get(&group)
     }
 
-    pub fn get_mut(&mut self, home: Vertex) -> Option<&mut Group> {
-        self.members.get_mut(&home)
+    pub fn get_mut(&mut self, group: GroupId) -> Option<&mut Group> {
+        self.members.get_mut(&group)
     }
 
     /// Whether this node has a member of the group.
-    pub fn contains(&self, home: Vertex) -> bool {
-        self.members.contains_key(&home)
+    pub fn contains(&self, group: GroupId) -> bool {
+        self.members.contains_key(&group)
     }
 
-    /// All members, in the order of their homes.
+    /// All members, in the order of their groups.
     pub fn iter(&self) -> impl Iterator<Item = &Group> {
         self.members.values()
     }
@@ -111,8 +103,8 @@ impl Groups {
     }
 
     /// The groups that this node leads, with their terms.
-    pub fn led(&self) -> Vec<(Vertex, u64)> {
-        self.iter().filter(|group| group.is_leader()).map(|group| (group.home(), group.term())).collect()
+    pub fn led(&self) -> Vec<(GroupId, u64)> {
+        self.iter().filter(|group| group.is_leader()).map(|group| (group.id(), group.term())).collect()
     }
 
     /// Whether a member is still catching up.
@@ -153,9 +145,9 @@ impl Groups {
     // Messages and writes.
 
     /// Holds a message until the batch that records the meeting with its sender is durable.
-    pub fn hold(&mut self, batch: u64, home: Vertex, message: RaftMessage) {
+    pub fn hold(&mut self, batch: u64, group: GroupId, message: RaftMessage) {
         if self.held.len() < MAX_HELD {
-            self.held.push((batch, home, message));
+            self.held.push((batch, group, message));
         }
     }
 
@@ -172,40 +164,39 @@ impl Groups {
     }
 
     /// All batches up to `batch` are durable. Returns the messages that waited for them, with their groups.
-    pub fn handle_written(&mut self, batch: u64) -> Vec<(Vertex, RaftMessage)> {
+    pub fn handle_written(&mut self, batch: u64) -> Vec<(GroupId, RaftMessage)> {
         self.iter_mut().for_each(|group| group.handle_written(batch));
         let due = self.held.extract_if(.., |(waits_for, ..)| *waits_for <= batch);
-        due.map(|(_, home, message)| (home, message)).collect()
+        due.map(|(_, group, message)| (group, message)).collect()
     }
 
     /// Flushes the next member after `behind` that has something to flush. `None`: there is none.
     pub fn flush_next(
         &mut self,
-        behind: Bound<Vertex>,
+        behind: Bound<GroupId>,
         now: Instant,
         batch: u64,
-    ) -> Option<(Vertex, Vec<GroupEffect>)> {
+    ) -> Option<(GroupId, Vec<GroupEffect>)> {
         let mut rest = self.members.range_mut((behind, Bound::Unbounded));
-        let (&home, group) = rest.find(|(_, group)| group.is_dirty())?;
-        Some((home, group.flush(now, batch)))
+        let (&group, member) = rest.find(|(_, member)| member.is_dirty())?;
+        Some((group, member.flush(now, batch)))
     }
 
     // Members that come and go.
 
-    /// A vertex became visible again, or has a new incarnation.
-    pub fn handle_member_back(&mut self, now: Instant, vertex: Vertex) {
-        self.last_seen.insert(vertex, now);
-        self.iter_mut().for_each(|group| group.handle_member_back(vertex));
+    /// A host became visible again, or has a new incarnation.
+    pub fn handle_member_back(&mut self, now: Instant, host: HostId) {
+        self.last_seen.insert(host, now);
+        self.iter_mut().for_each(|group| group.handle_member_back(host));
         self.look_after_members_soon(now);
     }
 
-    /// A vertex is lost. `me` stands for election after the members before it that are alive.
-    pub fn handle_member_lost(&mut self, me: Vertex, vertex: Vertex, is_alive: impl Fn(Vertex) -> bool) {
+    /// A host is lost. `me` stands for election after the members before it that are alive.
+    pub fn handle_member_lost(&mut self, me: HostId, host: HostId, is_alive: impl Fn(HostId) -> bool) {
         for group in self.members.values_mut() {
-            let rank = placement::members(group.home())
-                .filter(|member| *member != vertex && (*member == me || is_alive(*member)))
-                .position(|member| member == me);
-            group.handle_leader_lost(vertex, rank.unwrap_or(0));
+            let mut left = group.hosts().iter().filter(|other| **other != host && (**other == me || is_alive(**other)));
+            let rank = left.position(|other| *other == me);
+            group.handle_leader_lost(host, rank.unwrap_or(0));
         }
     }
 
@@ -223,28 +214,28 @@ impl Groups {
         self.next_maintenance = now + MAINTENANCE;
     }
 
-    /// Notes which vertices are alive now.
-    pub fn note_alive(&mut self, now: Instant, me: Vertex, is_alive: impl Fn(Vertex) -> bool) {
-        for vertex in me.dimension().vertices() {
-            let seen = self.last_seen.entry(vertex).or_insert(self.started);
-            if vertex == me || is_alive(vertex) {
+    /// Notes which hosts are alive now.
+    pub fn note_alive(&mut self, now: Instant, seating: &Seating, is_up: impl Fn(HostId) -> bool) {
+        for host in seating.hosts() {
+            let seen = self.last_seen.entry(host).or_insert(self.started);
+            if is_up(host) {
                 *seen = now;
             }
         }
     }
 
-    /// How long a vertex has not been seen alive.
-    pub fn away(&self, now: Instant, vertex: Vertex) -> Duration {
-        now.since(self.last_seen.get(&vertex).copied().unwrap_or(self.started))
+    /// How long a host has not been seen alive.
+    pub fn away(&self, now: Instant, host: HostId) -> Duration {
+        now.since(self.last_seen.get(&host).copied().unwrap_or(self.started))
     }
 
     /// Changes members where that is due, and hands leadership to members with room.
     pub fn maintain(&mut self, now: Instant, tasks: Vec<Maintenance>) {
-        for Maintenance { home, presences, room } in tasks {
-            let Some(group) = self.members.get_mut(&home) else { continue };
-            group.maintain(now, &presences, room.home_may_lead);
+        for Maintenance { group, presences, room } in tasks {
+            let Some(member) = self.members.get_mut(&group) else { continue };
+            member.maintain(now, &presences, room.home_may_lead);
             if room.leads_elsewhere {
-                group.hand_over(|vertex| room.members.contains(&vertex));
+                member.hand_over(|host| room.members.contains(&host));
             }
         }
     }
@@ -255,12 +246,12 @@ impl Groups {
     }
 }
 
-impl Index<Vertex> for Groups {
+impl Index<GroupId> for Groups {
     type Output = Group;
 
     /// Panics if this node has no member of the group.
-    fn index(&self, home: Vertex) -> &Group {
-        &self.members[&home]
+    fn index(&self, group: GroupId) -> &Group {
+        &self.members[&group]
     }
 }
 
@@ -268,7 +259,7 @@ impl Index<Vertex> for Groups {
 enum Starts {
     Founding,
     Joining,
-    Restored(BTreeMap<Vertex, Start>),
+    Restored(BTreeMap<GroupId, Start>),
 }
 
 impl Starts {
@@ -282,11 +273,11 @@ impl Starts {
         }
     }
 
-    fn take(&mut self, home: Vertex) -> Start {
+    fn take(&mut self, group: GroupId) -> Start {
         match self {
             Starts::Founding => Start::Founding,
             Starts::Joining => Start::Joining,
-            Starts::Restored(found) => found.remove(&home).unwrap_or(Start::Joining),
+            Starts::Restored(found) => found.remove(&group).unwrap_or(Start::Joining),
         }
     }
 }
@@ -294,20 +285,30 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::Dimension;
+    use crate::identity::Member;
+    use crate::node::testing::founding_groups;
 
-    fn vertex(text: &str) -> Vertex {
+    fn host(text: &str) -> HostId {
         text.parse().unwrap()
+    }
+
+    fn group(home: &str) -> GroupId {
+        GroupId::of(home.parse().unwrap())
+    }
+
+    fn seating() -> Seating {
+        Seating::founding(Dimension::new(2).unwrap())
     }
 
     fn groups(beginning: Beginning) -> Groups {
         let mut groups = Groups::new(Instant(0));
-        let identity = NodeId::founding(vertex("01"));
-        groups.form(Instant(0), identity, beginning, LogLimits::default(), Bugs::default(), || 1);
+        groups.form(Instant(0), founding_groups(&seating(), host("01")), beginning);
         groups
     }
 
     fn message(index: u64) -> RaftMessage {
-        let (from, to) = (NodeId::founding(vertex("00")), NodeId::founding(vertex("01")));
+        let (from, to) = (Member::founding(host("00")), Member::founding(host("01")));
         RaftMessage {
             kind: 0,
             from,
@@ -330,8 +331,8 @@ mod tests {
     #[test]
     fn a_node_is_a_member_of_its_own_group_and_of_its_neighbours() {
         let groups = groups(Beginning::Founding);
-        assert_eq!(groups.iter().map(Group::home).collect::<Vec<_>>(), ["00", "01", "11"].map(vertex));
-        assert!(!groups.is_any_learner() && groups.get(vertex("10")).is_none());
+        assert_eq!(groups.iter().map(Group::id).collect::<Vec<_>>(), ["00", "01", "11"].map(group));
+        assert!(!groups.is_any_learner() && groups.get(group("10")).is_none());
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
     fn held_messages_wait_for_their_batch_and_too_many_are_dropped() {
         let mut groups = groups(Beginning::Founding);
         for index in 0..=MAX_HELD as u64 {
-            groups.hold(1 + index % 2, vertex("00"), message(index));
+            groups.hold(1 + index % 2, group("00"), message(index));
         }
         assert!(groups.queues().all(|queue| queue.is_within_limit()));
         assert_eq!(groups.handle_written(1).len(), MAX_HELD / 2);
@@ -355,11 +356,11 @@ mod tests {
     #[test]
     fn the_time_of_an_own_stall_is_not_an_absence_of_others() {
         let mut groups = groups(Beginning::Founding);
-        let (me, now) = (vertex("01"), Instant(9_000_000));
-        groups.note_alive(Instant(0), me, |_| true);
+        let now = Instant(9_000_000);
+        groups.note_alive(Instant(0), &seating(), |_| true);
         groups.pass_stall(now, Duration::from_secs(4));
-        assert_eq!(groups.away(now, vertex("00")), Duration::from_secs(5));
-        groups.note_alive(now, me, |vertex| vertex != self::vertex("00"));
-        assert_eq!([vertex("00"), vertex("11")].map(|away| groups.away(now, away).as_secs()), [5, 0]);
+        assert_eq!(groups.away(now, host("00")), Duration::from_secs(5));
+        groups.note_alive(now, &seating(), |host| host != self::host("00"));
+        assert_eq!([host("00"), host("11")].map(|away| groups.away(now, away).as_secs()), [5, 0]);
     }
 }

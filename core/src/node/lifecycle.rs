@@ -1,8 +1,8 @@
 //! The identity of this process, its phase, the members that it has met, and its requested faults.
 //!
 //! A folder with an identity keeps it. A new folder may belong to a founding member of a new cluster, or to a member
-//! that lost its disk; the node cannot tell these apart alone. It therefore asks every vertex with which it could have
-//! exchanged group traffic: its co-members, at distance 1 and 2. If none of them has met this vertex, the node is a
+//! that lost its disk; the node cannot tell these apart alone. It therefore asks every host with which it could have
+//! exchanged group traffic: its co-members, at distance 1 and 2. If none of them has met this host, the node is a
 //! founding member and may vote at once, because no one relied on state that it does not have. If one has met it, the
 //! node returns as a new incarnation without a vote.
 //!
@@ -18,9 +18,8 @@ use std::time::Duration;
 
 use super::out::{Beginning, Out, PartEffect};
 use crate::bugs::{Bug, Bugs};
-use crate::cube::Vertex;
 use crate::faults::StopMode;
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{HostId, Incarnation, Member};
 use crate::states::NodeState;
 use crate::store::{NodeRecord, Recovered, RecoveredGroup, Write};
 use crate::time::{Instant, Now};
@@ -29,14 +28,16 @@ use crate::wire::peer::Body;
 
 /// Delay before an unanswered introduction is repeated.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// Interval of the warning that names the vertices without an answer.
+/// Interval of the warning that names the hosts without an answer.
 const WARN_EVERY: Duration = Duration::from_secs(5);
 /// Delay between the answer to `stop_node` and the failure.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 
 /// See the [module](self).
 pub(super) struct Lifecycle {
-    me: Vertex,
+    me: HostId,
+    /// The hosts that share a group with this one.
+    co_members: Vec<HostId>,
     bugs: Bugs,
     phase: Phase,
     /// Written to disk with every change.
@@ -44,14 +45,14 @@ pub(super) struct Lifecycle {
     /// The batch that records this start. A restart before it is durable would reuse the same request numbers.
     started_in: u64,
     /// The batch that records the first meeting with each member.
-    met_in: BTreeMap<Vertex, u64>,
+    met_in: BTreeMap<HostId, u64>,
     /// A requested fault that has not begun.
     stopping: Option<Stopping>,
     random: fastrand::Rng,
 }
 
 enum Phase {
-    /// Finds out whether this vertex was a member before.
+    /// Finds out whether this host was a member before.
     Joining(Joining),
     Serving,
     /// Paused by a requested fault: memory is kept, and nothing is sent or processed.
@@ -71,8 +72,8 @@ enum Phase {
 
 struct Joining {
     nonce: u64,
-    /// Vertices that have answered that they never met this one.
-    strangers: BTreeSet<Vertex>,
+    /// Hosts that have answered that they never met this one.
+    strangers: BTreeSet<HostId>,
     next_ask: Instant,
     next_warning: Instant,
 }
@@ -98,12 +99,13 @@ pub(super) enum FaultStep {
 
 impl Lifecycle {
     /// A process that has not read its disk yet.
-    pub fn new(me: Vertex, seed: u64, bugs: Bugs) -> Lifecycle {
+    pub fn new(me: HostId, co_members: Vec<HostId>, seed: u64, bugs: Bugs) -> Lifecycle {
         Lifecycle {
             me,
+            co_members,
             bugs,
             phase: Phase::Reopening { wipe: false },
-            record: NodeRecord { identity: None, vertex: me, starts: 0, met: Vec::new() },
+            record: NodeRecord { identity: None, host: me, starts: 0, met: Vec::new() },
             started_in: 0,
             met_in: BTreeMap::new(),
             stopping: None,
@@ -114,7 +116,7 @@ impl Lifecycle {
     // Queries.
 
     /// `None` until the identity is known.
-    pub fn identity(&self) -> Option<NodeId> {
+    pub fn identity(&self) -> Option<Member> {
         self.record.identity
     }
 
@@ -170,7 +172,7 @@ impl Lifecycle {
         let Phase::Joining(joining) = &self.phase else {
             return format!("node {} is starting: its start is not yet recorded on disk", self.me);
         };
-        let silent: Vec<String> = joining.unanswered(self.me).map(|vertex| vertex.to_string()).collect();
+        let silent: Vec<String> = joining.unanswered(&self.co_members).map(|host| host.to_string()).collect();
         format!(
             "node {} has a new data folder and is waiting for {} to report whether they met it before; start them, or \
              wait",
@@ -192,7 +194,7 @@ impl Lifecycle {
         self.phase = Phase::Serving;
         let previous = self.record.identity;
         let starts = recovered.record.as_ref().map_or(0, |record| record.starts) + 1;
-        let new = NodeRecord { identity: None, vertex: self.me, starts: 0, met: Vec::new() };
+        let new = NodeRecord { identity: None, host: self.me, starts: 0, met: Vec::new() };
         self.record = NodeRecord { starts, ..recovered.record.unwrap_or(new) };
         self.met_in.clear();
         match self.record.identity {
@@ -223,15 +225,15 @@ impl Lifecycle {
     }
 
     /// Returns an unused incarnation: at least the wall clock in seconds, and larger than the last one known.
-    fn new_incarnation(&self, now: Now, previous: Option<NodeId>, seen: Option<Incarnation>) -> NodeId {
+    fn new_incarnation(&self, now: Now, previous: Option<Member>, seen: Option<Incarnation>) -> Member {
         const MICROSECONDS: u64 = 1_000_000;
         let by_clock = (now.wall.0 / MICROSECONDS) as u32;
         let last = previous.map_or(Incarnation::FOUNDING, |identity| identity.incarnation);
         let known = seen.map_or(last, |seen| seen.max(last));
-        NodeId { vertex: self.me, incarnation: Incarnation(by_clock.max(known.0 + 1)) }
+        Member { host: self.me, incarnation: Incarnation(by_clock.max(known.0 + 1)) }
     }
 
-    fn join_anew(&mut self, now: Now, previous: Option<NodeId>, seen: Option<Incarnation>, out: &mut Out) {
+    fn join_anew(&mut self, now: Now, previous: Option<Member>, seen: Option<Incarnation>, out: &mut Out) {
         if self.bugs.has(Bug::WipedMemberVotes) {
             return self.found(out);
         }
@@ -240,10 +242,10 @@ impl Lifecycle {
     }
 
     fn found(&mut self, out: &mut Out) {
-        self.serve_as(NodeId::founding(self.me), Beginning::Founding, out);
+        self.serve_as(Member::founding(self.me), Beginning::Founding, out);
     }
 
-    fn serve_as(&mut self, identity: NodeId, beginning: Beginning, out: &mut Out) {
+    fn serve_as(&mut self, identity: Member, beginning: Beginning, out: &mut Out) {
         self.record.identity = Some(identity);
         self.phase = Phase::Serving;
         out.push(PartEffect::FormGroups(beginning));
@@ -264,31 +266,30 @@ impl Lifecycle {
         }
         if now >= joining.next_ask {
             joining.next_ask = now + ASK_AGAIN;
-            for vertex in joining.unanswered(self.me) {
-                out.send(vertex, None, Body::Introduce { nonce: joining.nonce });
+            for host in joining.unanswered(&self.co_members) {
+                out.send(host, None, Body::Introduce { nonce: joining.nonce });
             }
         }
     }
 
-    /// A vertex became visible: sends it an introduction at once if it has not answered.
-    pub fn handle_seen(&mut self, vertex: Vertex, out: &mut Out) {
+    /// A host became visible: sends it an introduction at once if it has not answered.
+    pub fn handle_seen(&mut self, host: HostId, out: &mut Out) {
         let Phase::Joining(joining) = &self.phase else { return };
-        if joining.unanswered(self.me).any(|unanswered| unanswered == vertex) {
-            out.send(vertex, None, Body::Introduce { nonce: joining.nonce });
+        if joining.unanswered(&self.co_members).any(|unanswered| unanswered == host) {
+            out.send(host, None, Body::Introduce { nonce: joining.nonce });
         }
     }
 
-    pub fn handle_introduce(&mut self, from: Vertex, nonce: u64, out: &mut Out) {
-        let incarnation =
-            self.record.met.iter().find(|(vertex, _)| *vertex == from).map(|(_, incarnation)| *incarnation);
+    pub fn handle_introduce(&mut self, from: HostId, nonce: u64, out: &mut Out) {
+        let incarnation = self.record.met.iter().find(|(host, _)| *host == from).map(|(_, incarnation)| *incarnation);
         out.send(from, None, Body::Introduced { nonce, met: incarnation.is_some(), incarnation });
     }
 
-    /// `met`: the incarnation that `from` has met at this vertex. `seen` as in [`Lifecycle::start`].
+    /// `met`: the incarnation that `from` has met of this host. `seen` as in [`Lifecycle::start`].
     pub fn handle_introduced(
         &mut self,
         now: Now,
-        from: Vertex,
+        from: HostId,
         nonce: u64,
         met: Option<Option<Incarnation>>,
         seen: Option<Incarnation>,
@@ -301,12 +302,12 @@ impl Lifecycle {
         }
         match met {
             Some(incarnation) => {
-                let previous = incarnation.map(|incarnation| NodeId { vertex: me, incarnation });
+                let previous = incarnation.map(|incarnation| Member { host: me, incarnation });
                 self.join_anew(now, previous, seen, out);
             }
             None => {
                 joining.strangers.insert(from);
-                if joining.strangers.len() < co_members(me).count() {
+                if joining.strangers.len() < self.co_members.len() {
                     return;
                 }
                 self.found(out);
@@ -317,8 +318,8 @@ impl Lifecycle {
 
     /// Records a member as met. `Some(batch)`: the record is not durable before that batch, so the member's messages
     /// must wait. `written`: the last durable batch.
-    pub fn meet(&mut self, member: NodeId, written: u64, out: &mut Out) -> Option<u64> {
-        let known = self.record.met.iter_mut().find(|(vertex, _)| *vertex == member.vertex);
+    pub fn meet(&mut self, member: Member, written: u64, out: &mut Out) -> Option<u64> {
+        let known = self.record.met.iter_mut().find(|(host, _)| *host == member.host);
         let is_new = match known {
             Some((_, incarnation)) if *incarnation >= member.incarnation => false,
             Some((_, incarnation)) => {
@@ -326,15 +327,15 @@ impl Lifecycle {
                 true
             }
             None => {
-                self.record.met.push((member.vertex, member.incarnation));
+                self.record.met.push((member.host, member.incarnation));
                 true
             }
         };
         if is_new {
             self.write_record(out);
-            self.met_in.insert(member.vertex, out.batch());
+            self.met_in.insert(member.host, out.batch());
         }
-        self.met_in.get(&member.vertex).copied().filter(|batch| *batch > written)
+        self.met_in.get(&member.host).copied().filter(|batch| *batch > written)
     }
 
     // Failing and returning.
@@ -392,14 +393,9 @@ impl Lifecycle {
 
 impl Joining {
     /// The co-members that have not answered yet.
-    fn unanswered(&self, me: Vertex) -> impl Iterator<Item = Vertex> {
-        co_members(me).filter(|vertex| !self.strangers.contains(vertex))
+    fn unanswered(&self, co_members: &[HostId]) -> impl Iterator<Item = HostId> {
+        co_members.iter().copied().filter(|host| !self.strangers.contains(host))
     }
-}
-
-/// Every vertex that shares a group with this one.
-fn co_members(me: Vertex) -> impl Iterator<Item = Vertex> {
-    me.dimension().vertices().filter(move |vertex| (1..=2).contains(&vertex.distance(me)))
 }
 
 #[cfg(test)]
@@ -409,13 +405,14 @@ mod tests {
 
     const NOW: Now = Now { monotonic: Instant(0), wall: Timestamp(0) };
 
-    fn vertex(text: &str) -> Vertex {
+    fn host(text: &str) -> HostId {
         text.parse().unwrap()
     }
 
-    /// Vertex 00 with an empty disk, and the nonce of its introductions.
+    /// Host 00 with an empty disk, and the nonce of its introductions.
     fn joining() -> (Lifecycle, u64) {
-        let (mut lifecycle, mut out) = (Lifecycle::new(vertex("00"), 1, Bugs::default()), Out::default());
+        let (mut lifecycle, mut out) =
+            (Lifecycle::new(host("00"), ["01", "10", "11"].map(host).to_vec(), 1, Bugs::default()), Out::default());
         lifecycle.start(NOW, Recovered::default(), false, None, &mut out);
         let Phase::Joining(joining) = &lifecycle.phase else { panic!("an empty disk does not tell who it was") };
         let nonce = joining.nonce;
@@ -434,20 +431,20 @@ mod tests {
         let (mut lifecycle, nonce) = joining();
         let mut out = Out::default();
         for from in ["01", "10"] {
-            lifecycle.handle_introduced(NOW, vertex(from), nonce, None, None, &mut out);
-            lifecycle.handle_introduced(NOW, vertex("11"), nonce + 1, None, None, &mut out);
+            lifecycle.handle_introduced(NOW, host(from), nonce, None, None, &mut out);
+            lifecycle.handle_introduced(NOW, host("11"), nonce + 1, None, None, &mut out);
             assert!(lifecycle.is_joining(), "11 has not answered this introduction");
         }
-        lifecycle.handle_introduced(NOW, vertex("11"), nonce, None, None, &mut out);
+        lifecycle.handle_introduced(NOW, host("11"), nonce, None, None, &mut out);
         assert!(matches!(beginning(&mut out), Some(Beginning::Founding)));
-        assert_eq!(lifecycle.identity(), Some(NodeId::founding(vertex("00"))));
+        assert_eq!(lifecycle.identity(), Some(Member::founding(host("00"))));
     }
 
     #[test]
     fn a_node_that_somebody_has_met_returns_as_a_new_incarnation() {
         let (mut lifecycle, nonce) = joining();
         let mut out = Out::default();
-        lifecycle.handle_introduced(NOW, vertex("11"), nonce, Some(Some(Incarnation(4))), None, &mut out);
+        lifecycle.handle_introduced(NOW, host("11"), nonce, Some(Some(Incarnation(4))), None, &mut out);
         assert!(matches!(beginning(&mut out), Some(Beginning::Joining)));
         assert_eq!(lifecycle.incarnation(), Incarnation(5));
     }
@@ -456,9 +453,9 @@ mod tests {
     fn messages_of_a_member_wait_until_the_first_meeting_is_durable() {
         let (mut lifecycle, _) = joining();
         let mut out = Out::default();
-        let member = NodeId::founding(vertex("01"));
+        let member = Member::founding(host("01"));
         assert_eq!([0, 1].map(|written| lifecycle.meet(member, written, &mut out)), [Some(1), None]);
-        let successor = NodeId { incarnation: Incarnation(2), ..member };
+        let successor = Member { incarnation: Incarnation(2), ..member };
         out.take_batch();
         assert_eq!(lifecycle.meet(successor, 1, &mut out), Some(2));
     }

@@ -62,9 +62,8 @@ pub use usability::Usability;
 use std::time::Duration;
 
 use crate::bugs::Bug;
-use crate::cube::Vertex;
 use crate::group::{Group, TICK, check_entry};
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{GroupId, HostId, Incarnation, Member};
 use crate::io::{Effect, Input};
 use crate::states::StorageState;
 use crate::store::{Recovered, recovery};
@@ -167,18 +166,18 @@ impl Node {
     }
 
     /// The identity of this node; `None` until it is known.
-    pub fn identity(&self) -> Option<NodeId> {
+    pub fn identity(&self) -> Option<Member> {
         self.view.identity()
     }
 
-    /// This node's member of the group of `home`, if it has one now.
-    pub fn group(&self, home: Vertex) -> Option<&Group> {
-        self.view.groups.get(home)
+    /// This node's member of a group, if it has one now.
+    pub fn group(&self, group: GroupId) -> Option<&Group> {
+        self.view.groups.get(group)
     }
 
-    /// Whether `vertex` appears alive from this node.
-    pub fn sees(&self, vertex: Vertex) -> bool {
-        self.view.overlay.is_alive(vertex)
+    /// Whether `host` appears alive from this node.
+    pub fn sees(&self, host: HostId) -> bool {
+        self.view.overlay.is_alive(host)
     }
 
     /// The state of this node's disk.
@@ -187,8 +186,8 @@ impl Node {
     }
 
     /// The usability of a group of which this node is a member.
-    pub fn usability(&self, home: Vertex) -> Usability {
-        self.view.usability(home)
+    pub fn usability(&self, group: GroupId) -> Usability {
+        self.view.usability(group)
     }
 
     /// The cluster as this node sees it.
@@ -230,7 +229,7 @@ impl Node {
 
     /// Starts with the state found on disk. `wiped` as in [`lifecycle::Lifecycle::start`].
     fn start(&mut self, mut recovered: Recovered, wiped: bool) {
-        for nonsense in recovery::reject_nonsense(&mut recovered, check_entry) {
+        for nonsense in recovery::reject_nonsense(&mut recovered, self.view.seating.dimension(), check_entry) {
             self.out.warn(format!(
                 "the data folder of node {} is damaged, or was written by another version: {nonsense}. The node \
                  rejoins as a new member and is refilled by its neighbours; if that fails, move the folder away and \
@@ -297,9 +296,9 @@ impl Node {
 
     fn maintain_groups(&mut self) {
         let (me, now) = (self.view.me, self.view.monotonic());
-        let View { groups, overlay, .. } = &mut self.view;
+        let View { groups, overlay, seating, .. } = &mut self.view;
         groups.note_maintenance(now);
-        groups.note_alive(now, me, |vertex| overlay.is_alive(vertex));
+        groups.note_alive(now, seating, |host| host == me || overlay.is_alive(host));
         let tasks = self.view.maintenance();
         self.view.groups.maintain(now, tasks);
     }
@@ -312,8 +311,8 @@ impl Node {
             self.coordinator.handle_requests_time(&self.view, &mut self.out);
             self.carry_out();
         }
-        for (home, message) in self.view.groups.handle_written(number) {
-            self.step(home, message);
+        for (group, message) in self.view.groups.handle_written(number) {
+            self.step(group, message);
         }
         self.outbox.handle_written(&self.view, &mut self.out);
     }
@@ -370,7 +369,7 @@ impl Node {
 
     fn announce(&mut self) {
         let view = &mut self.view;
-        let unknown = NodeId { vertex: view.me, incarnation: Incarnation(0) };
+        let unknown = Member { host: view.me, incarnation: Incarnation(0) };
         let (identity, state) = (view.identity().unwrap_or(unknown), view.state());
         view.overlay.set_self(view.now, identity, state, view.storage.state(), view.groups.led());
     }

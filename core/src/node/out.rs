@@ -5,8 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cube::Vertex;
-use crate::identity::{RequestKey, TraceId};
+use crate::identity::{GroupId, HostId, RequestKey, TraceId};
 use crate::io::Effect;
 use crate::records::StoredMessage;
 use crate::store::{ReadMessages, RecoveredGroup, Write, WriteBatch};
@@ -22,13 +21,13 @@ use super::vocabulary::{AnswerTo, AskedFor, ReadRange, Requester, SessionId, Sna
 #[derive(Debug)]
 pub(super) enum PartEffect {
     Send {
-        to: Vertex,
+        to: HostId,
         trace: Option<TraceId>,
         body: Body,
     },
     /// Asks another node, or this one. The reply goes to the part that `asked_for` names.
     Ask {
-        to: Vertex,
+        to: HostId,
         trace: Option<TraceId>,
         token: u64,
         call: Call,
@@ -72,7 +71,7 @@ pub(super) enum PartEffect {
     /// The messages for a session are damaged.
     SessionUnreadable(SessionId),
     /// For this node's member of a group.
-    Group(Vertex, GroupAsk),
+    Group(GroupId, GroupAsk),
     /// Content of this size was accepted and will be written.
     TakeRoom(u64),
     /// Creates this node's members of its groups.
@@ -144,20 +143,20 @@ impl Out {
         self.for_parts.push_back(effect);
     }
 
-    pub fn send(&mut self, to: Vertex, trace: Option<TraceId>, body: Body) {
+    pub fn send(&mut self, to: HostId, trace: Option<TraceId>, body: Body) {
         self.push(PartEffect::Send { to, trace, body });
     }
 
     pub fn reply(&mut self, requester: &Requester, reply: Reply) {
-        self.send(requester.vertex, requester.trace, Body::Reply { token: requester.token, reply });
+        self.send(requester.host, requester.trace, Body::Reply { token: requester.token, reply });
     }
 
     /// Replies with an answer of node `me`.
     pub fn reply_result(
         &mut self,
-        me: Vertex,
+        me: HostId,
         requester: &Requester,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         result: Result<Done, Failure>,
     ) {
         let answer = Box::new(Answer { id: None, served_by: me, hops: Some(hops), result });

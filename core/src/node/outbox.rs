@@ -134,7 +134,7 @@ impl Outbox {
         let Some(item) = self.items.get_mut(&id) else { return };
         item.offer_at = now + OFFER_AGAIN;
         let Some(write) = write_of(&item.command) else { return };
-        let Some(leader) = view.find_leader(view.home_of(write.subject())) else {
+        let Some(leader) = view.find_leader(view.group_of(write.subject())) else {
             item.offer_at = now + TRY_AGAIN;
             return;
         };
@@ -264,7 +264,7 @@ fn content_bytes(command: &Command) -> u64 {
 mod tests {
     use super::super::testing::{part_effects, view};
     use super::*;
-    use crate::identity::NodeId;
+    use crate::identity::Member;
 
     fn publish(content: &str) -> Op {
         let (publisher, topic) = ("p".parse().unwrap(), "t".parse().unwrap());
@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn key(number: u64) -> RequestKey {
-        RequestKey { coordinator: NodeId::founding("0".parse().unwrap()), number }
+        RequestKey { coordinator: Member::founding("0".parse().unwrap()), number }
     }
 
     fn answers(out: &mut Out) -> Vec<(AnswerTo, bool)> {

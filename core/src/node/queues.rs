@@ -63,7 +63,7 @@ mod tests {
     use super::super::testing::{NOW, config};
     use super::*;
     use crate::content::Content;
-    use crate::identity::NodeId;
+    use crate::identity::Member;
     use crate::io::{ConnectionId, Effect, Input};
     use crate::store::{NodeRecord, Recovered};
     use crate::time::{Instant, Now};
@@ -72,8 +72,8 @@ mod tests {
 
     /// A lone node of a cube of two: it serves, and there is no leader.
     fn lonely_node() -> Node {
-        let vertex = config().vertex;
-        let record = NodeRecord { identity: Some(NodeId::founding(vertex)), vertex, starts: 0, met: Vec::new() };
+        let host = config().host;
+        let record = NodeRecord { identity: Some(Member::founding(host)), host, starts: 0, met: Vec::new() };
         let recovered = Recovered { record: Some(record), groups: Vec::new(), outbox: Vec::new() };
         Node::new(config(), recovered, NOW)
     }

@@ -2,9 +2,8 @@
 
 use super::usability::Usability;
 use super::view::View;
-use crate::cube::Vertex;
 use crate::group::Group;
-use crate::identity::NodeId;
+use crate::identity::{GroupId, HostId, Member};
 use crate::names::TopicName;
 use crate::states::NodeState;
 use crate::wire::answer::{ClusterView, Counters, GroupStatus, NodeStatus, NodeView, TopicSummary};
@@ -12,22 +11,21 @@ use crate::wire::peer::Reply;
 
 impl View {
     pub fn holding(&self, topic: &TopicName) -> Reply {
-        let home = self.home_of(topic.as_str());
-        let group = self.groups.get(home);
+        let group = self.groups.get(self.group_of(topic.as_str()));
         let end = group.and_then(|group| group.topics().place(topic)).map(|(_, end)| end);
         let votes = group.is_some_and(|group| group.voters().iter().any(|voter| Some(*voter) == self.identity()));
         Reply::Holding { end, votes }
     }
 
-    pub fn list_topics(&self, group: Vertex) -> Reply {
+    pub fn list_topics(&self, group: GroupId) -> Reply {
         let Some(members) = self.groups.get(group) else {
-            return Reply::Unavailable { why: format!("node {} holds no replica of {group}", self.me) };
+            return Reply::Unavailable { why: format!("node {} holds no replica of {}", self.me, self.home(group)) };
         };
-        let leader = members.leader().map(|leader| leader.vertex);
+        let leader = members.leader().map(|leader| leader.host);
         let topics = members.topics().topics().map(|topic| TopicSummary {
             topic: topic.name,
             owner: topic.owner,
-            home: group,
+            home: self.home(group),
             leader,
             messages: topic.end.0,
             subscribers: topic.subscribers,
@@ -37,21 +35,23 @@ impl View {
 
     /// The cluster as this node sees it.
     pub fn cluster_view(&self) -> ClusterView {
-        let dimension = self.me.dimension();
-        let nodes = dimension
-            .vertices()
-            .map(|node| NodeView {
+        let dimension = self.seating.dimension();
+        let nodes = self
+            .seating
+            .hosts()
+            .enumerate()
+            .map(|(index, node)| NodeView {
                 node,
-                address: self.config.addresses.get(node.index()).cloned().unwrap_or_default(),
+                address: self.config.addresses.get(index).cloned().unwrap_or_default(),
                 state: if node == self.me { self.state() } else { self.seen_state(node) },
                 incarnation: self.overlay.incarnation_of(node).map_or(0, |incarnation| incarnation.0),
-                leads: dimension.vertices().filter(|group| self.find_leader(*group) == Some(node)).collect(),
+                leads: dimension.vertices().filter(|home| self.find_leader(GroupId::of(*home)) == Some(node)).collect(),
             })
             .collect();
         ClusterView { dimension, nodes, links: self.overlay.links() }
     }
 
-    fn seen_state(&self, node: Vertex) -> NodeState {
+    fn seen_state(&self, node: HostId) -> NodeState {
         if self.overlay.is_alive(node) { self.overlay.state_of(node) } else { NodeState::Failed }
     }
 
@@ -82,18 +82,18 @@ impl View {
     fn group_status(&self, group: &Group) -> GroupStatus {
         let (log_entries, log_bytes) = group.log_size();
         let counts = group.topics().counts();
-        let Usability { voters_up, voters_needed, obstacle } = self.usability(group.home());
+        let Usability { voters_up, voters_needed, obstacle } = self.usability(group.id());
         GroupStatus {
-            home: group.home(),
+            home: self.home(group.id()),
             role: group.role(),
             term: group.term(),
-            leader: group.leader().map(|leader| leader.vertex),
+            leader: group.leader().map(|leader| leader.host),
             usable: obstacle.is_none(),
             obstacle,
             voters_up,
             voters_needed,
-            voters: vertices(group.voters()),
-            learners: vertices(group.learners()),
+            voters: hosts(group.voters()),
+            learners: hosts(group.learners()),
             last_index: group.last_index(),
             commit_index: group.commit_index(),
             applied_index: group.applied_index(),
@@ -105,9 +105,9 @@ impl View {
     }
 }
 
-/// The vertices of members. Two incarnations can be members at one vertex for a while: a lost one and its successor.
-pub(super) fn vertices(members: Vec<NodeId>) -> Vec<Vertex> {
-    let mut vertices: Vec<Vertex> = members.into_iter().map(|member| member.vertex).collect();
-    vertices.dedup();
-    vertices
+/// The hosts of members. Two incarnations of one host can be members for a while: a lost one and its successor.
+pub(super) fn hosts(members: Vec<Member>) -> Vec<HostId> {
+    let mut hosts: Vec<HostId> = members.into_iter().map(|member| member.host).collect();
+    hosts.dedup();
+    hosts
 }

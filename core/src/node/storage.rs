@@ -19,7 +19,7 @@
 use std::collections::VecDeque;
 
 use crate::bugs::{Bug, Bugs};
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::records::{EntryKind, LogEntry};
 use crate::states::StorageState;
 use crate::store::{Space, WriteBatch};
@@ -52,9 +52,10 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) fn new(me: Vertex) -> Storage {
+    /// `members`: the number of members in each group.
+    pub(super) fn new(members: u64) -> Storage {
         Storage {
-            members: u64::from(me.dimension().bits()) + 1,
+            members,
             space: None,
             state: StorageState::Ok,
             under_way: VecDeque::new(),
@@ -195,7 +196,7 @@ impl Storage {
 /// Which members have room to lead a group.
 pub(super) struct Room {
     /// Members with room for publishes.
-    pub members: Vec<Vertex>,
+    pub members: Vec<HostId>,
     /// This node has no room, and a majority has.
     pub leads_elsewhere: bool,
     /// The home has room, or no majority has.
@@ -222,7 +223,7 @@ mod tests {
     const RESERVE: u64 = 8_000;
 
     fn storage(free: u64) -> Storage {
-        let mut storage = Storage::new("000".parse().unwrap());
+        let mut storage = Storage::new(4);
         measure(&mut storage, free);
         storage
     }

@@ -1,14 +1,14 @@
 //! The messages that a replica can supply for a push subscription.
 
-use crate::cube::Vertex;
 use crate::group::Group;
+use crate::identity::GroupId;
 use crate::names::{Offset, TopicId};
 use crate::topics::Known;
 use crate::wire::answer::EndReason;
 use crate::wire::peer::Subscription;
 
 /// A topic by number: its home, and its number among all topics that the group ever had.
-pub(super) type TopicKey = (Vertex, TopicId);
+pub(super) type TopicKey = (GroupId, TopicId);
 
 /// The messages that a replica can supply for a subscription, or why it has none.
 pub(super) enum Supply {

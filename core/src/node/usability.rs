@@ -5,7 +5,8 @@
 //! a publish within the deadline of every request, unless it is disturbed further.
 
 use super::view::View;
-use crate::cube::Vertex;
+use crate::group::Group;
+use crate::identity::{GroupId, HostId};
 use crate::states::Obstacle;
 
 /// A member's view of its group.
@@ -21,8 +22,8 @@ pub struct Usability {
 
 impl View {
     /// The usability of a group of which this node is a member. Panics for another group.
-    pub fn usability(&self, home: Vertex) -> Usability {
-        let voters = self.voters(home);
+    pub fn usability(&self, group: GroupId) -> Usability {
+        let voters = self.voters(group);
         let voters_up = voters.iter().filter(|voter| self.is_member_up(**voter)).count() as u32;
         // A member without a configuration yet knows no voters and relies on the leader.
         let voters_needed = if voters.is_empty() { 0 } else { voters.len() as u32 / 2 + 1 };
@@ -31,24 +32,24 @@ impl View {
         } else if voters_up < voters_needed {
             Some(Obstacle::NoQuorum)
         } else {
-            self.lacks_usable_leader(home)
+            self.lacks_usable_leader(group)
         };
         Usability { voters_up, voters_needed, obstacle }
     }
 
-    fn lacks_usable_leader(&self, home: Vertex) -> Option<Obstacle> {
-        match self.find_leader(home) {
+    fn lacks_usable_leader(&self, group: GroupId) -> Option<Obstacle> {
+        match self.find_leader(group) {
             None => Some(Obstacle::NoLeader),
-            Some(leader) if leader == self.me && !self.groups.get(home).is_some_and(|group| group.leads_fully()) => {
+            Some(leader) if leader == self.me && !self.groups.get(group).is_some_and(Group::leads_fully) => {
                 Some(Obstacle::NewLeader)
             }
-            Some(leader) if self.lacks_room(home, leader) => Some(Obstacle::StorageFull),
+            Some(leader) if self.lacks_room(group, leader) => Some(Obstacle::StorageFull),
             Some(_) => None,
         }
     }
 
-    fn lacks_room(&self, home: Vertex, leader: Vertex) -> bool {
-        let knows_voters = !self.voters(home).is_empty();
-        !self.has_room(leader) || (knows_voters && !self.majority_has_room(home))
+    fn lacks_room(&self, group: GroupId, leader: HostId) -> bool {
+        let knows_voters = !self.voters(group).is_empty();
+        !self.has_room(leader) || (knows_voters && !self.majority_has_room(group))
     }
 }

@@ -1,7 +1,6 @@
 //! Small types that several parts of a node use. This module imports no part.
 
-use crate::cube::Vertex;
-use crate::identity::{NodeId, TraceId};
+use crate::identity::{GroupId, HostId, Member, TraceId};
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::records::StoredMessage;
 use crate::wire::answer::Message;
@@ -10,7 +9,7 @@ use crate::wire::client::Registry;
 /// The node that receives a reply, and the ask that the reply answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Requester {
-    pub vertex: Vertex,
+    pub host: HostId,
     pub token: u64,
     pub trace: Option<TraceId>,
 }
@@ -18,7 +17,7 @@ pub(super) struct Requester {
 impl Requester {
     /// Whether this is a late copy of an ask that the same node has repeated since. No one waits for its answer.
     pub fn is_older_than(&self, other: &Requester) -> bool {
-        self.vertex == other.vertex && self.token < other.token
+        self.host == other.host && self.token < other.token
     }
 }
 
@@ -27,8 +26,8 @@ impl Requester {
 pub(super) enum AnswerTo {
     /// A client of this node, by the number of its request.
     Client(u64),
-    /// Another node, or this one, by its ask. `hops`: the vertices that the ask crossed, ending with this one.
-    Node { requester: Requester, hops: Vec<Vertex> },
+    /// Another node, or this one, by its ask. `hops`: the hosts that the ask crossed, ending with this one.
+    Node { requester: Requester, hops: Vec<HostId> },
 }
 
 /// The number of the request that began a push session. A late read or fetch therefore matches its own session or none.
@@ -38,7 +37,7 @@ pub(super) struct SessionId(pub u64);
 /// Messages that a disk has lost, by the first of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct LostAt {
-    pub group: Vertex,
+    pub group: GroupId,
     pub topic: TopicId,
     pub from: Offset,
 }
@@ -48,8 +47,8 @@ pub(super) struct LostAt {
 pub(super) enum AskedFor {
     /// A client's request.
     Request(u64),
-    /// A client's request that asks several nodes, and the vertex under which this answer is stored.
-    Gathering(u64, Vertex),
+    /// A client's request that asks several nodes, and what this answer is about.
+    Gathering(u64, About),
     /// Messages for a push session.
     Session(SessionId),
     /// A publish in the outbox.
@@ -60,10 +59,28 @@ pub(super) enum AskedFor {
     Use(Registry, String),
 }
 
+/// What an ask of a request that asks several nodes is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum About {
+    /// The replica of one host.
+    Replica(HostId),
+    /// A whole group, of which the leader or a member is asked.
+    Group(GroupId),
+}
+
+impl About {
+    pub fn group(self) -> Option<GroupId> {
+        match self {
+            About::Replica(_) => None,
+            About::Group(group) => Some(group),
+        }
+    }
+}
+
 /// A range of a topic's messages, with limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ReadRange {
-    pub group: Vertex,
+    pub group: GroupId,
     pub topic: TopicId,
     pub from: Offset,
     pub end: Offset,
@@ -83,8 +100,8 @@ pub(super) struct Advance {
 /// Messages that a member of a group reads for the receiver of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SnapshotPart {
-    pub group: Vertex,
-    pub to: NodeId,
+    pub group: GroupId,
+    pub to: Member,
     pub transfer: u64,
     pub topic: TopicId,
     pub from: Offset,

@@ -1,60 +1,63 @@
-//! The cube as seen by this node: the directed edges that carry frames, the live vertices, and the distances between
-//! vertices.
+//! The cube as seen by this node: the directed edges that carry frames, the live hosts, and the distances between
+//! hosts.
 //!
 //! The link state of a node counts only while its announcements can reach this node. The nodes whose link states count
-//! are found by a search that starts at this vertex: the neighbours from which it receives frames (in the code, those
+//! are found by a search that starts at this host: the neighbours from which it receives frames (in the code, those
 //! that it *hears*), the neighbours that those hear, and so on. Without this rule, two neighbours that died together,
 //! each having last announced that it hears the other, would appear alive for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::link_states::LinkStates;
-use crate::cube::Vertex;
+use crate::identity::HostId;
+use crate::seating::Seating;
 
-/// The number of destinations for which distances are cached. A node sends mostly to vertices within two edges, of
+/// The number of destinations for which distances are cached. A node sends mostly to hosts within two edges, of
 /// which a cube of d = 10 has 56 including itself. If there are more, all distances are dropped and recomputed on
 /// demand.
 const KEPT_DESTINATIONS: usize = 64;
 
 const FAR: u16 = u16::MAX;
 
-/// The directed graph of working edges, as seen by one vertex.
+/// The directed graph of working edges, as seen by one host.
 pub struct Graph {
-    me: Vertex,
-    /// For each vertex, whether its link state counts.
+    seating: Seating,
+    me: HostId,
+    /// For each host, whether its link state counts.
     trusted: Vec<bool>,
-    /// For each vertex, a mask of the edges over which it receives frames; 0 if its link state does not count.
+    /// For each host, a mask of the edges over which it receives frames; 0 if its link state does not count.
     arriving: Vec<u16>,
-    /// For each vertex, whether it is trusted and a path leads there.
+    /// For each host, whether it is trusted and a path leads there.
     alive: Vec<bool>,
     /// The number of edges that carry frames.
     edges_up: usize,
-    /// For each destination, the hops from every vertex to it. Computed on demand.
-    distances: BTreeMap<Vertex, Vec<u16>>,
+    /// For each destination, the hops from every host to it. Computed on demand.
+    distances: BTreeMap<HostId, Vec<u16>>,
 }
 
 /// The changes of a graph.
 #[derive(PartialEq, Debug, Default)]
 pub struct Changes {
     /// Directed edges that now carry frames (`true`), or no longer (`false`).
-    pub edges: Vec<(Vertex, Vertex, bool)>,
-    /// Vertices that became alive or are no longer alive.
-    pub views: Vec<Vertex>,
+    pub edges: Vec<(HostId, HostId, bool)>,
+    /// Hosts that became alive or are no longer alive.
+    pub views: Vec<HostId>,
 }
 
 /// The known distances to one destination.
 pub enum Distances<'a> {
     /// All edges work: the distance is that of the cube.
-    Cube(Vertex),
-    /// The hops from each vertex, by its index.
-    Known(&'a [u16]),
+    Cube(&'a Seating, HostId),
+    /// The hops from each host, by its index.
+    Known(&'a Seating, &'a [u16]),
 }
 
 impl Graph {
     /// The graph that follows from these link states.
-    pub fn new(me: Vertex, states: &LinkStates) -> Graph {
-        let size = me.dimension().size();
+    pub fn new(seating: Seating, me: HostId, states: &LinkStates) -> Graph {
+        let size = seating.hosts().len();
         let mut graph = Graph {
+            seating,
             me,
             trusted: vec![false; size],
             arriving: vec![0; size],
@@ -62,66 +65,72 @@ impl Graph {
             edges_up: 0,
             distances: BTreeMap::new(),
         };
-        graph.alive[me.index()] = true;
+        let mine = graph.index(me);
+        graph.alive[mine] = true;
         graph.grow(states, vec![me]);
         graph
     }
 
-    /// Applies the link states of the changed vertices. New edges are added to the existing graph, so that a starting
+    /// Applies the link states of the changed hosts. New edges are added to the existing graph, so that a starting
     /// cube costs each node one traversal in total and not one per announcement. If an edge is lost, the graph is
     /// computed from scratch.
-    pub fn update(&mut self, states: &LinkStates, changed: &[Vertex]) -> Changes {
-        let counts =
-            |vertex: &&Vertex| self.trusted[vertex.index()] && self.arriving(**vertex) != states.hears(**vertex);
-        let news: Vec<Vertex> = changed.iter().filter(counts).copied().collect();
+    pub fn update(&mut self, states: &LinkStates, changed: &[HostId]) -> Changes {
+        let counts = |host: &&HostId| self.trusted[self.index(**host)] && self.arriving(**host) != states.hears(**host);
+        let news: Vec<HostId> = changed.iter().filter(counts).copied().collect();
         if news.is_empty() {
             return Changes::default();
         }
         self.distances.clear();
-        if news.iter().all(|&vertex| self.arriving(vertex) & !states.hears(vertex) == 0) {
+        if news.iter().all(|&host| self.arriving(host) & !states.hears(host) == 0) {
             return self.grow(states, news);
         }
-        let earlier = std::mem::replace(self, Graph::new(self.me, states));
+        let earlier = std::mem::replace(self, Graph::new(self.seating.clone(), self.me, states));
         self.changes_since(&earlier)
     }
 
     /// Whether frames sent from `from` across bit `bit` arrive.
-    pub fn carries(&self, from: Vertex, bit: u8) -> bool {
-        self.arriving(from.across(bit)) & (1 << bit) != 0
+    pub fn carries(&self, from: HostId, bit: u8) -> bool {
+        self.arriving(self.seating.across(from, bit)) & (1 << bit) != 0
     }
 
-    /// Whether there is a path from this node to the vertex and one back.
-    pub fn is_alive(&self, vertex: Vertex) -> bool {
-        self.alive.get(vertex.index()).copied().unwrap_or(false)
+    /// Whether there is a path from this node to the host and one back.
+    pub fn is_alive(&self, host: HostId) -> bool {
+        self.seating.index_of(host).is_some_and(|index| self.alive[index])
     }
 
-    /// The distances from all vertices to this one.
-    pub fn distances_to(&mut self, to: Vertex) -> Distances<'_> {
-        if self.edges_up == self.trusted.len() * usize::from(self.me.dimension().bits()) {
-            return Distances::Cube(to);
+    /// The distances from all hosts to this one.
+    pub fn distances_to(&mut self, to: HostId) -> Distances<'_> {
+        if self.edges_up == self.trusted.len() * usize::from(self.seating.links()) {
+            return Distances::Cube(&self.seating, to);
         }
         if self.distances.len() >= KEPT_DESTINATIONS && !self.distances.contains_key(&to) {
             self.distances.clear();
         }
-        let arriving = &self.arriving;
-        Distances::Known(self.distances.entry(to).or_insert_with(|| hops_to(to, arriving)))
+        let (seating, arriving) = (&self.seating, &self.arriving);
+        Distances::Known(seating, self.distances.entry(to).or_insert_with(|| hops_to(seating, to, arriving)))
     }
 
-    fn arriving(&self, at: Vertex) -> u16 {
-        self.arriving[at.index()]
+    fn arriving(&self, at: HostId) -> u16 {
+        self.arriving[self.index(at)]
     }
 
-    /// Adds edges: the given vertices hear more than before, or are newly trusted. The vertices that they hear become
+    fn index(&self, host: HostId) -> usize {
+        index(&self.seating, host)
+    }
+
+    /// Adds edges: the given hosts hear more than before, or are newly trusted. The hosts that they hear become
     /// trusted too.
-    fn grow(&mut self, states: &LinkStates, mut news: Vec<Vertex>) -> Changes {
+    fn grow(&mut self, states: &LinkStates, mut news: Vec<HostId>) -> Changes {
         let mut changes = Changes::default();
         while let Some(to) = news.pop() {
-            self.trusted[to.index()] = true;
-            let gained = states.hears(to) & !self.arriving(to);
-            self.arriving[to.index()] |= gained;
-            for from in edges(gained).map(|bit| to.across(bit)) {
+            let at = self.index(to);
+            self.trusted[at] = true;
+            let gained = states.hears(to) & !self.arriving[at];
+            self.arriving[at] |= gained;
+            for bit in edges(gained) {
+                let from = self.seating.across(to, bit);
                 changes.edges.push((from, to, true));
-                if !self.trusted[from.index()] {
+                if !self.trusted[self.index(from)] {
                     news.push(from);
                 }
             }
@@ -135,24 +144,26 @@ impl Graph {
         changes
     }
 
-    /// Marks a vertex as reachable, and then the vertices that hear it.
-    fn spread_life(&mut self, first: Vertex, found: &mut Vec<Vertex>) {
+    /// Marks a host as reachable, and then the hosts that hear it.
+    fn spread_life(&mut self, first: HostId, found: &mut Vec<HostId>) {
         let mut reached = vec![first];
-        while let Some(vertex) = reached.pop() {
-            if !std::mem::replace(&mut self.alive[vertex.index()], true) {
-                found.push(vertex);
-                reached.extend(
-                    (0..).zip(vertex.neighbours()).filter(|&(bit, _)| self.carries(vertex, bit)).map(|(_, next)| next),
-                );
+        while let Some(host) = reached.pop() {
+            let at = self.index(host);
+            if !std::mem::replace(&mut self.alive[at], true) {
+                found.push(host);
+                let neighbours = (0..).zip(self.seating.neighbours(host));
+                reached.extend(neighbours.filter(|&(bit, _)| self.carries(host, bit)).map(|(_, next)| next));
             }
         }
     }
 
     fn changes_since(&self, earlier: &Graph) -> Changes {
         let mut changes = Changes::default();
-        for to in self.me.dimension().vertices() {
-            let changed = edges(self.arriving(to) ^ earlier.arriving(to));
-            changes.edges.extend(changed.map(|bit| (to.across(bit), to, self.carries(to.across(bit), bit))));
+        for to in self.seating.hosts() {
+            for bit in edges(self.arriving(to) ^ earlier.arriving(to)) {
+                let from = self.seating.across(to, bit);
+                changes.edges.push((from, to, self.carries(from, bit)));
+            }
             if self.is_alive(to) != earlier.is_alive(to) {
                 changes.views.push(to);
             }
@@ -162,11 +173,13 @@ impl Graph {
 }
 
 impl Distances<'_> {
-    /// The number of hops from a vertex; `None` if no path is known.
-    pub fn from(&self, vertex: Vertex) -> Option<u32> {
+    /// The number of hops from a host; `None` if no path is known.
+    pub fn from(&self, host: HostId) -> Option<u32> {
         match self {
-            Distances::Cube(to) => Some(vertex.distance(*to)),
-            Distances::Known(hops) => Some(hops[vertex.index()]).filter(|&hops| hops != FAR).map(u32::from),
+            Distances::Cube(seating, to) => Some(seating.distance(host, *to)),
+            Distances::Known(seating, hops) => {
+                Some(hops[index(seating, host)]).filter(|&hops| hops != FAR).map(u32::from)
+            }
         }
     }
 }
@@ -176,15 +189,17 @@ fn edges(mask: u16) -> impl Iterator<Item = u8> {
     (0..16).filter(move |bit| mask & (1 << bit) != 0)
 }
 
-/// Hops to `to` from every vertex, [`FAR`] if no path leads there. A breadth-first search backwards.
-fn hops_to(to: Vertex, arriving: &[u16]) -> Vec<u16> {
+/// Hops to `to` from every host, [`FAR`] if no path leads there. A breadth-first search backwards.
+fn hops_to(seating: &Seating, to: HostId, arriving: &[u16]) -> Vec<u16> {
     let mut hops = vec![FAR; arriving.len()];
-    hops[to.index()] = 0;
+    hops[index(seating, to)] = 0;
     let mut queue = VecDeque::from([to]);
-    while let Some(vertex) = queue.pop_front() {
-        for from in edges(arriving[vertex.index()]).map(|bit| vertex.across(bit)) {
-            if hops[from.index()] == FAR {
-                hops[from.index()] = (hops[vertex.index()] + 1).min(FAR - 1);
+    while let Some(host) = queue.pop_front() {
+        let at = index(seating, host);
+        for from in edges(arriving[at]).map(|bit| seating.across(host, bit)) {
+            let next = index(seating, from);
+            if hops[next] == FAR {
+                hops[next] = (hops[at] + 1).min(FAR - 1);
                 queue.push_back(from);
             }
         }
@@ -192,62 +207,72 @@ fn hops_to(to: Vertex, arriving: &[u16]) -> Vec<u16> {
     hops
 }
 
+/// The host's place in the tables of a graph.
+fn index(seating: &Seating, host: HostId) -> usize {
+    seating.index_of(host).expect("a graph has the hosts of its cluster only")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NodeId;
+    use crate::cube::Dimension;
+    use crate::identity::Member;
     use crate::states::{NodeState, StorageState};
     use crate::wire::peer::LinkState;
 
-    fn vertex(text: &str) -> Vertex {
+    fn host(text: &str) -> HostId {
         text.parse().unwrap()
     }
 
-    /// The graph of `00` when these vertices have announced that they hear these edges.
+    fn seating(bits: u8) -> Seating {
+        Seating::founding(Dimension::new(bits).unwrap())
+    }
+
+    /// The graph of `00` when these hosts have announced that they hear these edges.
     fn graph(words: [(&str, u16); 4]) -> Graph {
-        let mut states = LinkStates::new(vertex("00"), 1);
+        let mut states = LinkStates::new(seating(2), host("00"), 1);
         for (name, hears) in words {
             if name == "00" {
                 states.announce(|own| own.hears = hears);
             } else {
-                let node = NodeId::founding(vertex(name));
+                let node = Member::founding(host(name));
                 let (state, storage) = (NodeState::Up, StorageState::Ok);
                 states.merge(LinkState { node, version: 1, state, hears, leads: Vec::new(), storage });
             }
         }
-        Graph::new(vertex("00"), &states)
+        Graph::new(seating(2), host("00"), &states)
     }
 
     #[test]
     fn a_whole_cube_needs_no_search() {
         let mut graph = graph([("00", 0b11), ("01", 0b11), ("10", 0b11), ("11", 0b11)]);
-        assert!(matches!(graph.distances_to(vertex("11")), Distances::Cube(_)));
-        assert_eq!(graph.distances_to(vertex("11")).from(vertex("00")), Some(2));
+        assert!(matches!(graph.distances_to(host("11")), Distances::Cube(..)));
+        assert_eq!(graph.distances_to(host("11")).from(host("00")), Some(2));
     }
 
     #[test]
     fn two_that_died_together_do_not_keep_each_other_alive() {
-        // 01 and 11 last announced that they hear each other; no other vertex hears them any more.
+        // 01 and 11 last announced that they hear each other; no other host hears them any more.
         let graph = graph([("00", 0b10), ("01", 0b11), ("10", 0b10), ("11", 0b11)]);
-        let alive: Vec<_> = ["00", "01", "10", "11"].map(|name| graph.is_alive(vertex(name))).to_vec();
+        let alive: Vec<_> = ["00", "01", "10", "11"].map(|name| graph.is_alive(host(name))).to_vec();
         assert_eq!(alive, [true, false, true, false]);
-        assert!(!graph.carries(vertex("00"), 0));
+        assert!(!graph.carries(host("00"), 0));
     }
 
     #[test]
     fn distances_follow_the_direction_of_the_edges() {
         // 01 does not hear 00; all other edges work.
         let mut graph = graph([("00", 0b11), ("01", 0b10), ("10", 0b11), ("11", 0b11)]);
-        assert_eq!(graph.distances_to(vertex("01")).from(vertex("00")), Some(3));
-        assert_eq!(graph.distances_to(vertex("00")).from(vertex("01")), Some(1));
-        assert!(graph.is_alive(vertex("01")));
+        assert_eq!(graph.distances_to(host("01")).from(host("00")), Some(3));
+        assert_eq!(graph.distances_to(host("00")).from(host("01")), Some(1));
+        assert!(graph.is_alive(host("01")));
     }
 
     #[test]
     fn one_who_hears_nobody_is_not_alive_though_he_is_heard() {
         let mut graph = graph([("00", 0b11), ("01", 0b00), ("10", 0b11), ("11", 0b11)]);
-        assert!(!graph.is_alive(vertex("01")));
-        assert_eq!(graph.distances_to(vertex("01")).from(vertex("00")), None);
+        assert!(!graph.is_alive(host("01")));
+        assert_eq!(graph.distances_to(host("01")).from(host("00")), None);
     }
 
     /// A graph that was updated with every announcement, and its link states.
@@ -259,17 +284,18 @@ mod tests {
 
     impl Follower {
         fn new(me: &str) -> Follower {
-            let states = LinkStates::new(vertex(me), 1);
-            let graph = Graph::new(vertex(me), &states);
+            let (me, seating) = (host(me), seating(me.len() as u8));
+            let states = LinkStates::new(seating.clone(), me, 1);
+            let graph = Graph::new(seating, me, &states);
             Follower { states, graph, version: 1 }
         }
 
-        fn hear(&mut self, said_by: Vertex, hears: u16) -> Changes {
+        fn hear(&mut self, said_by: HostId, hears: u16) -> Changes {
             self.version += 1;
             if said_by == self.graph.me {
                 self.states.announce(|own| own.hears = hears);
             } else {
-                let node = NodeId::founding(said_by);
+                let node = Member::founding(said_by);
                 let storage = StorageState::Ok;
                 let word =
                     LinkState { node, version: self.version, state: NodeState::Up, hears, leads: Vec::new(), storage };
@@ -283,11 +309,11 @@ mod tests {
     #[test]
     fn changes_name_each_directed_edge_and_those_who_came_or_went() {
         let (mut follower, all) = (Follower::new("0"), 0b1);
-        assert_eq!(follower.hear(vertex("1"), all), Changes::default(), "nobody whose word counts hears it");
-        let (there, back) = ((vertex("0"), vertex("1")), (vertex("1"), vertex("0")));
+        assert_eq!(follower.hear(host("1"), all), Changes::default(), "nobody whose word counts hears it");
+        let (there, back) = ((host("0"), host("1")), (host("1"), host("0")));
         let edges = |up| vec![(back.0, back.1, up), (there.0, there.1, up)];
-        assert_eq!(follower.hear(vertex("0"), all), Changes { edges: edges(true), views: vec![vertex("1")] });
-        assert_eq!(follower.hear(vertex("0"), 0), Changes { edges: edges(false), views: vec![vertex("1")] });
+        assert_eq!(follower.hear(host("0"), all), Changes { edges: edges(true), views: vec![host("1")] });
+        assert_eq!(follower.hear(host("0"), 0), Changes { edges: edges(false), views: vec![host("1")] });
     }
 
     #[test]
@@ -295,12 +321,12 @@ mod tests {
         for seed in 0..50 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut follower = Follower::new("0000");
-            let cube = follower.graph.me.dimension();
+            let hosts: Vec<HostId> = follower.graph.seating.hosts().collect();
             for _ in 0..100 {
-                let said_by = cube.vertex(rng.u32(0..16)).unwrap();
+                let said_by = hosts[rng.u32(0..16) as usize];
                 let hears = follower.states.hears(said_by);
                 follower.hear(said_by, if rng.u8(0..5) == 0 { hears & rng.u16(..) } else { hears | 1 << rng.u8(0..4) });
-                let fresh = Graph::new(follower.graph.me, &follower.states);
+                let fresh = Graph::new(follower.graph.seating.clone(), follower.graph.me, &follower.states);
                 assert_eq!(fresh.changes_since(&follower.graph), Changes::default(), "seed {seed}");
                 assert_eq!(
                     (&fresh.trusted, fresh.edges_up),

@@ -3,34 +3,36 @@
 //! The newest version wins. Entries are never removed: the last link state of a dead node remains, and the node is
 //! recognised as dead because no other node receives frames from it (see [`super::graph`]).
 
-use crate::cube::{Dimension, Vertex};
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{HostId, Incarnation, Member};
+use crate::seating::Seating;
 use crate::states::{NodeState, StorageState};
 use crate::wire::peer::LinkState;
 
-/// The newest known link state of every vertex.
+/// The newest known link state of every host.
 pub struct LinkStates {
-    me: Vertex,
-    /// By the vertex's index; `None` if no link state has arrived.
+    seating: Seating,
+    me: HostId,
+    /// By the host's index in the seating; `None` if no link state has arrived.
     known: Vec<Option<LinkState>>,
     digest: u64,
-    /// The vertices whose link states have changed since the last [`LinkStates::take_changed`].
-    changed: Vec<Vertex>,
+    /// The hosts whose link states have changed since the last [`LinkStates::take_changed`].
+    changed: Vec<HostId>,
 }
 
 impl LinkStates {
-    /// A database that contains only the vertex itself, which receives no frames yet.
-    pub fn new(me: Vertex, version: u64) -> LinkStates {
-        let mut states = LinkStates { me, known: vec![None; me.dimension().size()], digest: 0, changed: Vec::new() };
-        let node = NodeId { vertex: me, incarnation: Incarnation(0) };
+    /// A database that contains only the host itself, which receives no frames yet.
+    pub fn new(seating: Seating, me: HostId, version: u64) -> LinkStates {
+        let known = vec![None; seating.hosts().len()];
+        let mut states = LinkStates { seating, me, known, digest: 0, changed: Vec::new() };
+        let node = Member { host: me, incarnation: Incarnation(0) };
         let (state, storage) = (NodeState::Recovering, StorageState::Ok);
         states.insert(LinkState { node, version, state, hears: 0, leads: Vec::new(), storage });
         states
     }
 
-    /// The newest link state of a vertex.
-    pub fn get(&self, vertex: Vertex) -> Option<&LinkState> {
-        self.known.get(vertex.index())?.as_ref()
+    /// The newest link state of a host.
+    pub fn get(&self, host: HostId) -> Option<&LinkState> {
+        self.known[self.seating.index_of(host)?].as_ref()
     }
 
     /// The link state of this node.
@@ -43,9 +45,9 @@ impl LinkStates {
         self.known.iter().flatten()
     }
 
-    /// The neighbours from which a vertex receives frames according to its last link state, as a mask of bits.
-    pub fn hears(&self, vertex: Vertex) -> u16 {
-        self.get(vertex).map_or(0, |state| state.hears)
+    /// The neighbours from which a host receives frames according to its last link state, as a mask of bits.
+    pub fn hears(&self, host: HostId) -> u16 {
+        self.get(host).map_or(0, |state| state.hears)
     }
 
     /// Equal on two nodes that have the same versions.
@@ -53,15 +55,14 @@ impl LinkStates {
         self.digest
     }
 
-    /// The vertices whose link states have changed since the last call.
-    pub fn take_changed(&mut self) -> Vec<Vertex> {
+    /// The hosts whose link states have changed since the last call.
+    pub fn take_changed(&mut self) -> Vec<HostId> {
         std::mem::take(&mut self.changed)
     }
 
     /// Merges another node's link state. Returns `false` if it is known, is older, or does not belong to this cube.
     pub fn merge(&mut self, state: LinkState) -> bool {
-        let is_news =
-            self.fits(&state) && self.get(state.node.vertex).is_none_or(|known| known.version < state.version);
+        let is_news = self.fits(&state) && self.get(state.node.host).is_none_or(|known| known.version < state.version);
         if is_news {
             self.insert(state);
         }
@@ -76,39 +77,38 @@ impl LinkStates {
         self.insert(own);
     }
 
-    /// Whether another node has a link state of this vertex from an earlier run, with a version that is as high as the
+    /// Whether another node has a link state of this host from an earlier run, with a version that is as high as the
     /// current one or higher. This happens when the clock was set back.
     pub fn is_outdone_by(&self, echo: &LinkState) -> bool {
         let own = self.own();
-        echo.node.vertex == self.me && (echo.version > own.version || (echo.version == own.version && echo != own))
+        echo.node.host == self.me && (echo.version > own.version || (echo.version == own.version && echo != own))
     }
 
     fn fits(&self, state: &LinkState) -> bool {
-        let cube = self.me.dimension();
-        let of_cube = |vertex: Vertex| vertex.dimension() == cube;
-        of_cube(state.node.vertex)
-            && state.node.vertex != self.me
-            && state.hears & !all_edges(cube) == 0
-            && state.leads.iter().all(|&(group, _)| of_cube(group))
+        self.seating.has(state.node.host)
+            && state.node.host != self.me
+            && state.hears & !all_edges(self.seating.links()) == 0
+            && state.leads.iter().all(|(group, _)| self.seating.home(*group).is_ok())
     }
 
     fn insert(&mut self, state: LinkState) {
-        self.changed.push(state.node.vertex);
-        let place = &mut self.known[state.node.vertex.index()];
+        self.changed.push(state.node.host);
+        let index = self.seating.index_of(state.node.host).expect("only states of this cluster's hosts are taken");
+        let place = &mut self.known[index];
         self.digest ^= place.as_ref().map_or(0, fingerprint) ^ fingerprint(&state);
         *place = Some(state);
     }
 }
 
-/// The mask of the d edges of a vertex.
-pub fn all_edges(cube: Dimension) -> u16 {
-    u16::MAX >> (16 - cube.bits())
+/// The mask of the edges of a host with so many links.
+pub fn all_edges(links: u8) -> u16 {
+    u16::MAX >> (16 - links)
 }
 
-/// Spreads (vertex, version) over 64 bits with the finaliser of splitmix64, so that fingerprints can be combined by
+/// Spreads (host, version) over 64 bits with the finaliser of splitmix64, so that fingerprints can be combined by
 /// XOR.
 fn fingerprint(state: &LinkState) -> u64 {
-    let mut bits = scatter(state.node.vertex.to_code().into());
+    let mut bits = scatter(state.node.host.number().into());
     bits ^= state.version;
     scatter(bits)
 }
@@ -123,15 +123,17 @@ fn scatter(mut bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::{Dimension, VertexId};
+    use crate::identity::GroupId;
 
-    fn said(vertex: &str, version: u64, hears: u16) -> LinkState {
-        let node = NodeId::founding(vertex.parse().unwrap());
+    fn said(host: &str, version: u64, hears: u16) -> LinkState {
+        let node = Member::founding(host.parse().unwrap());
         let storage = StorageState::Ok;
         LinkState { node, version, state: NodeState::Up, hears, leads: Vec::new(), storage }
     }
 
     fn database() -> LinkStates {
-        LinkStates::new("000".parse().unwrap(), 10)
+        LinkStates::new(Seating::founding(Dimension::new(3).unwrap()), "000".parse().unwrap(), 10)
     }
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_cube_is_not_taken_in() {
         let mut states = database();
-        let foreign_group = LinkState { leads: vec![("01".parse().unwrap(), 1)], ..said("001", 1, 0) };
+        let foreign_group = LinkState { leads: vec![(GroupId::Home(VertexId(8)), 1)], ..said("001", 1, 0) };
         for state in [said("01", 1, 0), said("0001", 1, 0), said("001", 1, 0b1000), said("000", 99, 0), foreign_group] {
             assert!(!states.merge(state));
         }

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::cube::Vertex;
 use crate::faults::LinkConditions;
+use crate::identity::HostId;
 use crate::time::Instant;
 use crate::wire::answer::LinkStatus;
 use crate::wire::event::DropReason;
@@ -29,7 +29,7 @@ pub const DELAYED_FRAMES: usize = 1024;
 
 /// This node's end of one edge.
 pub struct Link {
-    to: Vertex,
+    to: HostId,
     connected: bool,
     /// When the last frame arrived over the current connection.
     heard_at: Option<Instant>,
@@ -49,7 +49,7 @@ pub struct Link {
 
 impl Link {
     /// An edge without a connection and without faults.
-    pub fn new(to: Vertex) -> Link {
+    pub fn new(to: HostId) -> Link {
         Link {
             to,
             connected: false,

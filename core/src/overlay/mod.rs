@@ -1,4 +1,4 @@
-//! The overlay: links, link states, and the routes to all vertices.
+//! The overlay: links, link states, and the routes to all hosts.
 //!
 //! Each node floods the list of neighbours from which it receives frames ([`link_states`]). So each node has the whole
 //! directed graph, with the live nodes and the leaders of groups ([`graph`]), and sends packets along it
@@ -28,9 +28,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::bugs::Bugs;
-use crate::cube::Vertex;
 use crate::faults::LinkConditions;
-use crate::identity::{Incarnation, NodeId, TraceId};
+use crate::identity::{GroupId, HostId, Incarnation, Member, TraceId};
+use crate::seating::Seating;
 use crate::states::{NodeState, StorageState};
 use crate::time::{Instant, Now};
 use crate::wire::answer::{LinkStatus, LinkView};
@@ -57,10 +57,12 @@ pub const OWN_STALL: Duration = Duration::from_millis(400);
 pub const LINK_STATES_PER_FRAME: usize = 64;
 
 /// The configuration of an [`Overlay`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct OverlayConfig {
-    /// The vertex of this node.
-    pub me: Vertex,
+    /// This host.
+    pub me: HostId,
+    /// The hosts of the cluster.
+    pub seating: Seating,
     /// The seed for loss and jitter.
     pub seed: u64,
     /// The deliberate bug, if any.
@@ -71,15 +73,15 @@ pub struct OverlayConfig {
 #[derive(Clone, PartialEq, Debug)]
 pub enum OverlayEffect {
     SendPeer {
-        to: Vertex,
+        to: HostId,
         frame: PeerFrame,
     },
     /// A packet for this node.
     Deliver(Box<Packet>),
     Event(Event, Option<TraceId>),
-    /// A vertex became alive or is no longer alive, or has a new incarnation.
+    /// A host became alive or is no longer alive, or has a new incarnation.
     Seen {
-        vertex: Vertex,
+        host: HostId,
         alive: bool,
     },
 }
@@ -99,14 +101,15 @@ pub struct FrameCounters {
 
 /// One node's part of the overlay.
 pub struct Overlay {
-    me: Vertex,
+    seating: Seating,
+    me: HostId,
     bugs: Bugs,
     rng: fastrand::Rng,
     /// Indexed by the bit of the edge.
     links: Vec<Link>,
     states: LinkStates,
     graph: Graph,
-    /// The last reported state of every vertex, by its index.
+    /// The last reported state of every host, by its index.
     views: Vec<PeerView>,
     next_refresh: Instant,
     /// When to announce the neighbours from which this node newly receives frames, if there are any.
@@ -115,7 +118,7 @@ pub struct Overlay {
     counters: FrameCounters,
 }
 
-/// The state of a vertex, as seen by this node.
+/// The state of a host, as seen by this node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct PeerView {
     alive: bool,
@@ -127,14 +130,15 @@ impl Overlay {
     /// Creates an overlay without connections and without an identity; [`Overlay::set_self`] sets the identity. When
     /// the node crashes, the overlay is dropped and a new one is created.
     pub fn new(config: OverlayConfig, now: Now) -> Overlay {
-        let me = config.me;
-        let states = LinkStates::new(me, now.wall.0);
-        let graph = Graph::new(me, &states);
+        let OverlayConfig { me, seating, seed, bugs } = config;
+        let states = LinkStates::new(seating.clone(), me, now.wall.0);
+        let graph = Graph::new(seating.clone(), me, &states);
         let mut overlay = Overlay {
             me,
-            bugs: config.bugs,
-            rng: fastrand::Rng::with_seed(config.seed),
-            links: me.neighbours().map(Link::new).collect(),
+            bugs,
+            rng: fastrand::Rng::with_seed(seed),
+            links: seating.neighbours(me).map(Link::new).collect(),
+            seating,
             states,
             graph,
             views: Vec::new(),
@@ -143,28 +147,28 @@ impl Overlay {
             effects: VecDeque::new(),
             counters: FrameCounters::default(),
         };
-        overlay.views = me.dimension().vertices().map(|vertex| overlay.view(vertex)).collect();
+        overlay.views = overlay.seating.hosts().map(|host| overlay.view(host)).collect();
         overlay
     }
 
     /// A connection to a neighbour is established.
-    pub fn handle_connected(&mut self, now: Now, peer: Vertex) {
-        let Some(bit) = self.me.edge_to(peer) else { return };
+    pub fn handle_connected(&mut self, now: Now, peer: HostId) {
+        let Some(bit) = self.seating.edge(self.me, peer) else { return };
         self.links[usize::from(bit)].handle_connected();
         self.send_all_link_states(now, bit, Duration::ZERO);
         self.ping(now, bit);
     }
 
     /// The connection to a neighbour broke.
-    pub fn handle_disconnected(&mut self, now: Now, peer: Vertex) {
-        let Some(bit) = self.me.edge_to(peer) else { return };
+    pub fn handle_disconnected(&mut self, now: Now, peer: HostId) {
+        let Some(bit) = self.seating.edge(self.me, peer) else { return };
         self.links[usize::from(bit)].handle_disconnected();
         self.settle(now);
     }
 
     /// Handles a frame from a neighbour. If there is no connection to the neighbour, the frame is ignored.
-    pub fn handle_frame(&mut self, now: Now, from: Vertex, frame: PeerFrame) {
-        let Some(bit) = self.me.edge_to(from).filter(|&bit| self.link(bit).is_connected()) else { return };
+    pub fn handle_frame(&mut self, now: Now, from: HostId, frame: PeerFrame) {
+        let Some(bit) = self.seating.edge(self.me, from).filter(|&bit| self.link(bit).is_connected()) else { return };
         self.counters.received += 1;
         self.links[usize::from(bit)].handle_heard(now.monotonic);
         match frame {
@@ -181,7 +185,7 @@ impl Overlay {
     /// Must be called when [`Overlay::next_deadline`] is reached.
     pub fn handle_deadline(&mut self, now: Now) {
         self.forgive_own_stall(now);
-        for bit in 0..self.me.dimension().bits() {
+        for bit in 0..self.seating.links() {
             self.links[usize::from(bit)].handle_time(now.monotonic);
             if self.link(bit).has_held_long(now.monotonic) {
                 self.send_held(now, bit);
@@ -208,12 +212,12 @@ impl Overlay {
     pub fn set_self(
         &mut self,
         now: Now,
-        identity: NodeId,
+        identity: Member,
         state: NodeState,
         storage: StorageState,
-        leads: Vec<(Vertex, u64)>,
+        leads: Vec<(GroupId, u64)>,
     ) {
-        assert_eq!(identity.vertex, self.me, "a node speaks for its own vertex");
+        assert_eq!(identity.host, self.me, "a node speaks for itself only");
         let own = self.states.own();
         if (own.node, own.state, own.storage, &own.leads) != (identity, state, storage, &leads) {
             let say = |own: &mut LinkState| {
@@ -225,8 +229,8 @@ impl Overlay {
     }
 
     /// Sets the conditions of the outgoing direction of the edge to a neighbour.
-    pub fn set_conditions(&mut self, now: Now, to: Vertex, conditions: LinkConditions) {
-        let Some(bit) = self.me.edge_to(to) else { return };
+    pub fn set_conditions(&mut self, now: Now, to: HostId, conditions: LinkConditions) {
+        let Some(bit) = self.seating.edge(self.me, to) else { return };
         self.links[usize::from(bit)].set_conditions(conditions);
         self.release(now, bit);
         self.tell(Event::LinkConditions { from: self.me, to, conditions }, None);
@@ -237,29 +241,29 @@ impl Overlay {
         self.effects.pop_front()
     }
 
-    /// Whether there is a known path from this node to the vertex and one back. Always true for this node itself.
-    pub fn is_alive(&self, vertex: Vertex) -> bool {
-        self.graph.is_alive(vertex)
+    /// Whether there is a known path from this node to the host and one back. Always true for this node itself.
+    pub fn is_alive(&self, host: HostId) -> bool {
+        self.graph.is_alive(host)
     }
 
     /// The state that the node reports, or `Failed` if it is not alive.
-    pub fn state_of(&self, vertex: Vertex) -> NodeState {
-        self.alive_word(vertex).map_or(NodeState::Failed, |word| word.state)
+    pub fn state_of(&self, host: HostId) -> NodeState {
+        self.alive_word(host).map_or(NodeState::Failed, |word| word.state)
     }
 
     /// The storage state that the node reports; `None` if it is not alive.
-    pub fn storage_of(&self, vertex: Vertex) -> Option<StorageState> {
-        self.alive_word(vertex).map(|word| word.storage)
+    pub fn storage_of(&self, host: HostId) -> Option<StorageState> {
+        self.alive_word(host).map(|word| word.storage)
     }
 
     /// The last known incarnation, even if the node is dead; `None` if it is not known.
-    pub fn incarnation_of(&self, vertex: Vertex) -> Option<Incarnation> {
-        self.states.get(vertex).map(|word| word.node.incarnation).filter(|incarnation| incarnation.0 != 0)
+    pub fn incarnation_of(&self, host: HostId) -> Option<Incarnation> {
+        self.states.get(host).map(|word| word.node.incarnation).filter(|incarnation| incarnation.0 != 0)
     }
 
     /// The leader of a group: the live member that reports leading it, in the highest term if several do.
-    pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
-        let claims = std::iter::once(group).chain(group.neighbours()).filter_map(|member| {
+    pub fn leader_of(&self, group: GroupId) -> Option<HostId> {
+        let claims = self.seating.members(group).into_iter().filter_map(|member| {
             let (_, term) = *self.alive_word(member)?.leads.iter().find(|(led, _)| *led == group)?;
             Some((term, member))
         });
@@ -269,10 +273,9 @@ impl Overlay {
     /// Every directed edge of the cube.
     pub fn links(&self) -> Vec<LinkView> {
         let edges = self
-            .me
-            .dimension()
-            .vertices()
-            .flat_map(|from| (0..).zip(from.neighbours()).map(move |(bit, to)| (from, bit, to)));
+            .seating
+            .hosts()
+            .flat_map(|from| (0..).zip(self.seating.neighbours(from)).map(move |(bit, to)| (from, bit, to)));
         edges.map(|(from, bit, to)| LinkView { from, to, up: self.graph.carries(from, bit) }).collect()
     }
 
@@ -399,38 +402,35 @@ impl Overlay {
         }
     }
 
-    fn look_again(&mut self, changed: Vec<Vertex>) {
+    fn look_again(&mut self, changed: Vec<HostId>) {
         let changes = self.graph.update(&self.states, &changed);
         for (from, to, up) in changes.edges {
             self.tell(Event::LinkState { from, to, up }, None);
         }
-        let looked_at: BTreeSet<Vertex> = changed.into_iter().chain(changes.views).collect();
-        for vertex in looked_at {
-            let (before, after) = (self.views[vertex.index()], self.view(vertex));
-            self.views[vertex.index()] = after;
-            self.report_view_change(vertex, before, after);
+        let looked_at: BTreeSet<HostId> = changed.into_iter().chain(changes.views).collect();
+        for host in looked_at {
+            let Some(index) = self.seating.index_of(host) else { continue };
+            let after = self.view(host);
+            let before = std::mem::replace(&mut self.views[index], after);
+            self.report_view_change(host, before, after);
         }
     }
 
-    fn report_view_change(&mut self, vertex: Vertex, before: PeerView, after: PeerView) {
+    fn report_view_change(&mut self, host: HostId, before: PeerView, after: PeerView) {
         if before.state != after.state {
-            self.tell(Event::NodeState { subject: vertex, state: after.state }, None);
+            self.tell(Event::NodeState { subject: host, state: after.state }, None);
         }
         let is_another = after.alive && before.incarnation != after.incarnation;
-        if vertex != self.me && (before.alive != after.alive || is_another) {
-            self.effects.push_back(OverlayEffect::Seen { vertex, alive: after.alive });
+        if host != self.me && (before.alive != after.alive || is_another) {
+            self.effects.push_back(OverlayEffect::Seen { host, alive: after.alive });
         }
     }
 
-    fn view(&self, vertex: Vertex) -> PeerView {
-        PeerView {
-            alive: self.is_alive(vertex),
-            incarnation: self.incarnation_of(vertex),
-            state: self.state_of(vertex),
-        }
+    fn view(&self, host: HostId) -> PeerView {
+        PeerView { alive: self.is_alive(host), incarnation: self.incarnation_of(host), state: self.state_of(host) }
     }
 
-    fn alive_word(&self, vertex: Vertex) -> Option<&LinkState> {
-        self.states.get(vertex).filter(|_| self.is_alive(vertex))
+    fn alive_word(&self, host: HostId) -> Option<&LinkState> {
+        self.states.get(host).filter(|_| self.is_alive(host))
     }
 }

@@ -2,19 +2,18 @@
 
 use super::{Overlay, OverlayEffect};
 use crate::bugs::Bug;
-use crate::cube::Vertex;
-use crate::identity::TraceId;
+use crate::identity::{GroupId, HostId, TraceId};
 use crate::route::{NextHop, Trail, next_hop};
 use crate::time::Now;
 use crate::wire::event::{DropReason, Event, FrameKind};
 use crate::wire::peer::{Body, Packet, PeerFrame};
 
 impl Overlay {
-    /// Sends a packet to any vertex. A packet to this vertex is delivered locally.
+    /// Sends a packet to any host. A packet to this host is delivered locally.
     ///
-    /// A packet to a vertex that is known to be unreachable is dropped at once: searching the whole cube for every
+    /// A packet to a host that is known to be unreachable is dropped at once: searching the whole cube for every
     /// heartbeat to a dead member would cost more than the sender's retry.
-    pub fn send(&mut self, now: Now, to: Vertex, trace: Option<TraceId>, body: Body) {
+    pub fn send(&mut self, now: Now, to: HostId, trace: Option<TraceId>, body: Body) {
         let packet = Packet { from: self.me, to, trail: Trail::default(), trace, body };
         if self.is_alive(to) {
             self.route(now, Box::new(packet));
@@ -25,8 +24,8 @@ impl Overlay {
 
     /// As [`Overlay::send`], for non-urgent packets. To a neighbour, the packet travels with the next frame, or alone
     /// after [`COMPANY_AWAITED`](super::links::COMPANY_AWAITED).
-    pub fn send_along(&mut self, now: Now, to: Vertex, body: Body) {
-        let Some(bit) = self.me.edge_to(to).filter(|bit| self.usable_edges() & 1 << bit != 0) else {
+    pub fn send_along(&mut self, now: Now, to: HostId, body: Body) {
+        let Some(bit) = self.seating.edge(self.me, to).filter(|bit| self.usable_edges() & 1 << bit != 0) else {
             return self.send(now, to, None, body);
         };
         let mut packet = Packet { from: self.me, to, trail: Trail::default(), trace: None, body };
@@ -46,7 +45,7 @@ impl Overlay {
 
     fn fits(&self, packet: &Packet) -> bool {
         let mut named = [packet.from, packet.to].into_iter().chain(packet.trail.path.iter().copied());
-        named.all(|vertex| vertex.dimension() == self.me.dimension())
+        named.all(|host| self.seating.has(host))
     }
 
     fn route(&mut self, now: Now, mut packet: Box<Packet>) {
@@ -57,7 +56,7 @@ impl Overlay {
                 self.send_packet(now, bit, packet);
             }
             NextHop::BackTo(back) => {
-                let bit = self.me.edge_to(back).expect("a packet goes back over an edge of its own");
+                let bit = self.seating.edge(self.me, back).expect("a packet goes back over an edge of its own");
                 packet.trail.leave_back(self.me, back);
                 self.send_packet(now, bit, packet);
             }
@@ -71,13 +70,13 @@ impl Overlay {
         let distances = self.graph.distances_to(packet.to);
         let forgotten = Trail { hops: packet.trail.hops, ..Trail::default() };
         let trail = if self.bugs.has(Bug::PacketsForgetTheirTrail) { &forgotten } else { &packet.trail };
-        next_hop(self.me, packet.to, trail, usable, |vertex| distances.from(vertex))
+        next_hop(&self.seating, self.me, packet.to, trail, usable, |host| distances.from(host))
     }
 
     /// The edges that have a connection and whose other end reports that it receives frames from this node.
     fn usable_edges(&self) -> u16 {
         let is_usable = |bit: &u8| self.link(*bit).is_connected() && self.graph.carries(self.me, *bit);
-        (0..self.me.dimension().bits()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
+        (0..self.seating.links()).filter(is_usable).fold(0, |mask, bit| mask | 1 << bit)
     }
 
     fn send_packet(&mut self, now: Now, bit: u8, packet: Box<Packet>) {
@@ -108,8 +107,9 @@ impl Overlay {
     }
 
     fn send_alone(&mut self, now: Now, bit: u8, frame: PeerFrame) -> bool {
-        let to = self.me.across(bit);
+        let to = self.seating.across(self.me, bit);
         let (what, group, trace) = describe(&frame);
+        let group = group.and_then(|group| self.seating.home(group).ok());
         let sent = self.links[usize::from(bit)].send(now.monotonic, frame, &mut self.rng);
         match sent {
             Err(why) => self.tell_dropped(to, what, why, trace),
@@ -122,7 +122,7 @@ impl Overlay {
 
     /// Sends the frames whose delay is over.
     pub(super) fn release(&mut self, now: Now, bit: u8) {
-        let to = self.me.across(bit);
+        let to = self.seating.across(self.me, bit);
         while let Some(frame) = self.links[usize::from(bit)].poll_due(now.monotonic) {
             self.counters.sent += 1;
             self.effects.push_back(OverlayEffect::SendPeer { to, frame });
@@ -133,7 +133,7 @@ impl Overlay {
         self.tell_dropped(packet.to, packet.kind(), why, packet.trace);
     }
 
-    pub(super) fn tell_dropped(&mut self, to: Vertex, what: FrameKind, why: DropReason, trace: Option<TraceId>) {
+    pub(super) fn tell_dropped(&mut self, to: HostId, what: FrameKind, why: DropReason, trace: Option<TraceId>) {
         self.counters.dropped += 1;
         self.tell(Event::FrameDropped { to, what, why }, trace);
     }
@@ -143,7 +143,7 @@ impl Overlay {
     }
 }
 
-fn describe(frame: &PeerFrame) -> (FrameKind, Option<Vertex>, Option<TraceId>) {
+fn describe(frame: &PeerFrame) -> (FrameKind, Option<GroupId>, Option<TraceId>) {
     match frame {
         PeerFrame::Ping { .. } | PeerFrame::Pong { .. } | PeerFrame::LinkStates(_) => (FrameKind::Overlay, None, None),
         PeerFrame::Packet(packet) => (packet.kind(), packet.group(), packet.trace),

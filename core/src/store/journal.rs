@@ -102,10 +102,12 @@ fn decode(mut payload: &[u8], writes: &mut Vec<Write>) -> Result<(), postcard::E
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::VertexId;
+    use crate::identity::GroupId;
     use crate::store::HardState;
 
     fn write(commit: u64) -> Write {
-        Write::HardState { group: "010".parse().unwrap(), state: HardState { term: 1, vote: 0, commit } }
+        Write::HardState { group: GroupId::Home(VertexId(2)), state: HardState { term: 1, vote: 0, commit } }
     }
 
     fn journal(after: u64, records: &[&[Write]]) -> Vec<u8> {

@@ -23,8 +23,7 @@ pub use space::Space;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cube::Vertex;
-use crate::identity::{Incarnation, NodeId};
+use crate::identity::{GroupId, HostId, Incarnation, Member};
 use crate::names::{Offset, TopicId};
 use crate::records::{LogEntry, StoredMessage};
 use crate::topics::command::Command;
@@ -44,38 +43,38 @@ pub struct WriteBatch {
 pub enum Write {
     Identity(NodeRecord),
     HardState {
-        group: Vertex,
+        group: GroupId,
         state: HardState,
     },
     /// Entries with consecutive indexes. They replace the log from their first index on.
     Append {
-        group: Vertex,
+        group: GroupId,
         entries: Vec<LogEntry>,
     },
     /// Replaces the group's checkpoint. Log entries up to `drop_log_through` are no longer needed. `clear_log`: drop
     /// the whole log, because a snapshot replaced it.
     Checkpoint {
-        group: Vertex,
+        group: GroupId,
         checkpoint: Checkpoint,
         drop_log_through: u64,
         clear_log: bool,
     },
     /// Messages with consecutive offsets. Existing messages at those offsets have the same content.
     Messages {
-        group: Vertex,
+        group: GroupId,
         topic: TopicId,
         messages: Vec<StoredMessage>,
     },
     /// Replacements for damaged messages. The log cannot rebuild them, so they must be as durable as any write that the
     /// log cannot rebuild.
     Repair {
-        group: Vertex,
+        group: GroupId,
         topic: TopicId,
         messages: Vec<StoredMessage>,
     },
     /// Deletes all messages of a topic.
     DropMessages {
-        group: Vertex,
+        group: GroupId,
         topic: TopicId,
     },
     OutboxPut {
@@ -123,7 +122,7 @@ impl Write {
         writes.push(self);
     }
 
-    fn as_messages(&mut self) -> Option<((Vertex, TopicId), &mut Vec<StoredMessage>)> {
+    fn as_messages(&mut self) -> Option<((GroupId, TopicId), &mut Vec<StoredMessage>)> {
         match self {
             Write::Messages { group, topic, messages } => Some(((*group, *topic), messages)),
             _ => None,
@@ -133,7 +132,7 @@ impl Write {
 
 impl StoredMessage {
     /// Appends a message to a list of changes, as [`Write::push_to`].
-    pub fn push_to(self, group: Vertex, topic: TopicId, writes: &mut Vec<Write>) {
+    pub fn push_to(self, group: GroupId, topic: TopicId, writes: &mut Vec<Write>) {
         match messages_before(self.offset, (group, topic), writes) {
             Some(before) => before.push(self),
             None => writes.push(Write::Messages { group, topic, messages: vec![self] }),
@@ -142,7 +141,7 @@ impl StoredMessage {
 }
 
 /// The write with the messages of this topic up to `offset`, if only messages were written after it.
-fn messages_before(offset: Offset, place: (Vertex, TopicId), writes: &mut [Write]) -> Option<&mut Vec<StoredMessage>> {
+fn messages_before(offset: Offset, place: (GroupId, TopicId), writes: &mut [Write]) -> Option<&mut Vec<StoredMessage>> {
     let mut earlier = writes.iter_mut().rev().map_while(Write::as_messages);
     let (_, before) = earlier.find(|(at, _)| *at == place)?;
     before.last().is_some_and(|last| last.offset.next() == offset).then_some(before)
@@ -152,13 +151,13 @@ fn messages_before(offset: Offset, place: (Vertex, TopicId), writes: &mut [Write
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodeRecord {
     /// `None` until the node has learnt whether it is a founding member.
-    pub identity: Option<NodeId>,
-    /// The vertex that the folder belongs to.
-    pub vertex: Vertex,
+    pub identity: Option<Member>,
+    /// The host that the folder belongs to.
+    pub host: HostId,
     /// How often this folder was opened. Makes request keys unique over restarts.
     pub starts: u64,
-    /// The vertices with which this node has exchanged group traffic, with the newest incarnation seen.
-    pub met: Vec<(Vertex, Incarnation)>,
+    /// The hosts with which this node has exchanged group traffic, with the newest incarnation seen.
+    pub met: Vec<(HostId, Incarnation)>,
 }
 
 /// Raft's hard state: the term, the vote in it, and the known commit index.
@@ -176,8 +175,8 @@ pub struct HardState {
 pub struct Checkpoint {
     pub index: u64,
     pub term: u64,
-    pub voters: Vec<NodeId>,
-    pub learners: Vec<NodeId>,
+    pub voters: Vec<Member>,
+    pub learners: Vec<Member>,
     /// [`crate::topics::Topics`], encoded.
     #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
@@ -196,7 +195,7 @@ pub struct Recovered {
 /// The state of one group on disk.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RecoveredGroup {
-    pub group: Vertex,
+    pub group: GroupId,
     pub hard_state: HardState,
     pub checkpoint: Option<Checkpoint>,
     /// Consecutive entries. The first one directly follows the checkpoint, or is earlier.
@@ -210,7 +209,7 @@ pub struct RecoveredGroup {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadMessages {
     pub read: ReadId,
-    pub group: Vertex,
+    pub group: GroupId,
     pub topic: TopicId,
     /// The offset of the first message.
     pub from: Offset,

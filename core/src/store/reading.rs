@@ -8,8 +8,7 @@ use crate::names::Offset;
 use crate::records::StoredMessage;
 
 /// A read needs messages that are damaged or missing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{bad}")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unreadable {
     /// The first bad row.
     pub bad: BadRow,
@@ -97,7 +96,7 @@ impl Reading<'_> {
             return;
         }
         if message.offset != self.next {
-            let key = RowKey::Messages(self.read.group.to_code(), self.read.topic.0, self.next.0);
+            let key = RowKey::Messages(self.read.group.code(), self.read.topic.0, self.next.0);
             return self.stop(BadRow { key, why: "is missing" }, message.offset);
         }
         self.next = message.offset.next();

@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{BadRow, GroupCode, Row, RowKey};
 use super::{Checkpoint, HardState, NodeRecord, Recovered, RecoveredGroup};
-use crate::cube::Vertex;
+use crate::cube::Dimension;
+use crate::identity::GroupId;
 use crate::records::LogEntry;
+use crate::seating::Seating;
 use crate::topics::Topics;
 use crate::topics::command::Command;
 
@@ -47,7 +49,9 @@ pub struct Recovery {
 /// The damaged end of a group's log, which has to be deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CutTail {
-    pub group: Vertex,
+    pub group: GroupId,
+    /// The group's name, for people.
+    pub name: String,
     /// The first deleted index.
     pub from_index: u64,
     /// The damage, for people.
@@ -55,12 +59,26 @@ pub struct CutTail {
 }
 
 /// Damage with which no node may start. The only remedy is a new folder.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refused {
-    #[error("{0}")]
-    Bad(#[from] BadRow),
-    #[error("group #{0} is not a valid vertex")]
-    NoVertex(GroupCode),
+    Bad(BadRow),
+    NoGroup(GroupCode),
+}
+
+impl From<BadRow> for Refused {
+    fn from(bad: BadRow) -> Refused {
+        Refused::Bad(bad)
+    }
+}
+
+impl Refused {
+    /// The reason, for people. It names groups as a cube of this dimension does.
+    pub fn text(&self, cube: Dimension) -> String {
+        match self {
+            Refused::Bad(bad) => bad.text(cube),
+            Refused::NoGroup(code) => format!("group #{code} has no home on a cube of dimension {}", cube.bits()),
+        }
+    }
 }
 
 impl Found {
@@ -106,14 +124,14 @@ impl Found {
         self.cut_before.insert(group);
     }
 
-    /// The result, after all rows have been added.
-    pub fn recover(self) -> Result<Recovery, Refused> {
+    /// The result for a folder of this cube, after all rows have been added.
+    pub fn recover(self, cube: Dimension) -> Result<Recovery, Refused> {
         let Found { record, groups, cut_before, outbox } = self;
         let mut recovered = Recovered { record, groups: Vec::new(), outbox };
         let mut cuts = Vec::new();
         for (code, found) in groups {
-            let group = Vertex::from_code(code).map_err(|_| Refused::NoVertex(code))?;
-            let (judged, cut) = recover_group(group, found);
+            let group = GroupId::from_code(code).filter(|group| group.home(cube).is_ok());
+            let (judged, cut) = recover_group(group.ok_or(Refused::NoGroup(code))?, found, cube);
             let tail_cut = cut.is_some() || cut_before.contains(&code);
             recovered.groups.push(RecoveredGroup { tail_cut, ..judged });
             cuts.extend(cut);
@@ -135,17 +153,18 @@ pub fn ends_mistrust(before: Option<&NodeRecord>, now: &NodeRecord) -> bool {
 /// Handles the loss of the newest votes or acknowledged entries on this disk, certain or possible: every group counts
 /// as cut. Returns the groups whose cut the engine has to store. A node without an identity has neither voted nor
 /// acknowledged anything.
-pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
+pub fn mistrust(recovered: &mut Recovered) -> Vec<GroupId> {
     let identity = recovered.record.as_ref().and_then(|record| record.identity);
     if let Some(identity) = identity.filter(|_| recovered.groups.is_empty()) {
-        // The rows of its groups are lost too; one group represents all.
-        recovered.groups.push(RecoveredGroup {
-            group: identity.vertex,
+        // The rows of its groups are lost too; its first group represents all.
+        let groups = Seating::founded_by(identity.host).groups_of(identity.host);
+        recovered.groups.extend(groups.take(1).map(|group| RecoveredGroup {
+            group,
             hard_state: HardState::default(),
             checkpoint: None,
             log: Vec::new(),
             tail_cut: true,
-        });
+        }));
     }
     recovered.groups.iter_mut().for_each(|group| group.tail_cut = true);
     recovered.groups.iter().map(|group| group.group).collect()
@@ -158,20 +177,22 @@ pub fn mistrust(recovered: &mut Recovered) -> Vec<Vertex> {
 /// `check_entry`: whether a log entry is valid; see [`crate::group::check_entry`].
 pub fn reject_nonsense(
     recovered: &mut Recovered,
+    cube: Dimension,
     check_entry: impl Fn(&LogEntry) -> Result<(), String>,
 ) -> Vec<String> {
-    recovered.groups.iter_mut().filter_map(|found| reject_nonsense_of(found, &check_entry)).collect()
+    recovered.groups.iter_mut().filter_map(|found| reject_nonsense_of(found, cube, &check_entry)).collect()
 }
 
 fn reject_nonsense_of(
     found: &mut RecoveredGroup,
+    cube: Dimension,
     check_entry: impl Fn(&LogEntry) -> Result<(), String>,
 ) -> Option<String> {
     let group = found.group;
     if let Some(Err(why)) = found.checkpoint.as_ref().map(|checkpoint| Topics::decode(&checkpoint.state)) {
         let hard_state = HardState::default();
         *found = RecoveredGroup { group, hard_state, checkpoint: None, log: Vec::new(), tail_cut: true };
-        return Some(format!("the checkpoint of group {group} ({why})"));
+        return Some(format!("the checkpoint of group {} ({why})", group.name(cube)));
     }
     let (at, why) = found.log.iter().enumerate().find_map(|(at, entry)| Some((at, check_entry(entry).err()?)))?;
     let index = found.log[at].index;
@@ -183,7 +204,7 @@ fn reject_nonsense_of(
     }
     found.hard_state.commit = found.hard_state.commit.min(last.max(base));
     found.tail_cut = true;
-    Some(format!("log entry {index} of group {group} ({why})"))
+    Some(format!("log entry {index} of group {} ({why})", group.name(cube)))
 }
 
 fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()> {
@@ -196,8 +217,9 @@ fn check_follows(log: &[LogEntry], entry: &LogEntry, group: GroupCode) -> Row<()
 }
 
 /// Compares the log with the checkpoint and the hard state.
-fn recover_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<CutTail>) {
+fn recover_group(group: GroupId, found: FoundGroup, cube: Dimension) -> (RecoveredGroup, Option<CutTail>) {
     let FoundGroup { hard_state, checkpoint, mut log, bad_tail } = found;
+    let name = group.name(cube);
     let base = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.index);
     let next = base.saturating_add(1);
     let first = log.first().map_or(next, |entry| entry.index);
@@ -207,13 +229,13 @@ fn recover_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<Cu
         let why = format!("entries {next} to {} are missing", first - 1);
         let hard_state = HardState { commit: hard_state.commit.min(base), ..hard_state };
         let recovered = RecoveredGroup { group, hard_state, checkpoint, log: Vec::new(), tail_cut: false };
-        return (recovered, Some(CutTail { group, from_index: next, why }));
+        return (recovered, Some(CutTail { group, name, from_index: next, why }));
     }
     let mut cut = match bad_tail {
-        Some((from_index, bad)) => Some(CutTail { group, from_index, why: bad.to_string() }),
+        Some((from_index, bad)) => Some(CutTail { group, name, from_index, why: bad.text(cube) }),
         None if committed > last => {
             let why = format!("committed entries up to {committed} are missing");
-            Some(CutTail { group, from_index: last + 1, why })
+            Some(CutTail { group, name, from_index: last + 1, why })
         }
         None => None,
     };
@@ -231,13 +253,14 @@ fn recover_group(group: Vertex, found: FoundGroup) -> (RecoveredGroup, Option<Cu
 mod tests {
     use super::*;
     use crate::bugs::Bugs;
-    use crate::group::{Group, LogLimits, Start, check_entry};
-    use crate::identity::NodeId;
+    use crate::cube::Vertex;
+    use crate::group::{Group, GroupConfig, LogLimits, Start, check_entry};
+    use crate::identity::{HostId, Member};
     use crate::records::EntryKind;
     use crate::time::Instant;
     use crate::topics::Topics;
 
-    const CODE: GroupCode = 0b1010;
+    const CODE: GroupCode = 0b010;
 
     #[test]
     fn a_member_starts_on_a_log_that_is_cut_anywhere() {
@@ -246,7 +269,7 @@ mod tests {
             let mut found = found(100, 106);
             (95..cut_from).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
             (cut_from..=106).for_each(|index| found.entry(CODE, index, Err(bad(index))));
-            let Recovery { recovered, cuts } = found.recover().unwrap();
+            let Recovery { recovered, cuts } = found.recover(cube()).unwrap();
             let group = recovered.groups[0].clone();
             assert_eq!((group.tail_cut, cuts.len()), (cut_from <= 106, usize::from(cut_from <= 106)));
             assert_eq!(group.hard_state.commit, 100.max(cut_from - 1));
@@ -258,7 +281,7 @@ mod tests {
             let next = member.last_index() + 1;
             let mut found = self::found(100, next);
             kept.chain([next]).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
-            found.recover().unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused}"));
+            found.recover(cube()).unwrap_or_else(|refused| panic!("cut from {cut_from}: {refused:?}"));
         }
     }
 
@@ -267,7 +290,7 @@ mod tests {
         for (last, committed, cut_from) in [(106, 106, None), (104, 106, Some(105)), (98, 100, Some(95))] {
             let mut found = found(100, committed);
             (95..=last).for_each(|index| found.entry(CODE, index, Ok(entry(index))));
-            let Recovery { recovered, cuts } = found.recover().unwrap();
+            let Recovery { recovered, cuts } = found.recover(cube()).unwrap();
             assert_eq!(cuts.first().map(|cut| cut.from_index), cut_from);
             assert_eq!(recovered.groups[0].hard_state.commit, last.max(100));
             start(recovered.groups[0].clone());
@@ -285,7 +308,7 @@ mod tests {
         for (rows, cut_from, why) in cases {
             let mut found = found(100, 106);
             rows.into_iter().for_each(|(index, row)| found.entry(CODE, index, row));
-            let Recovery { recovered, cuts } = found.recover().unwrap();
+            let Recovery { recovered, cuts } = found.recover(cube()).unwrap();
             assert_eq!(cuts[0].from_index, cut_from);
             assert!(cuts[0].why.starts_with(why), "{}", cuts[0].why);
             let group = recovered.groups[0].clone();
@@ -303,19 +326,19 @@ mod tests {
                 let entry = if index == bad_at { nonsense(index) } else { entry(index) };
                 found.entry(CODE, index, Ok(entry));
             });
-            let mut recovered = found.recover().unwrap().recovered;
-            let said = reject_nonsense(&mut recovered, check_entry);
+            let mut recovered = found.recover(cube()).unwrap().recovered;
+            let said = reject_nonsense(&mut recovered, cube(), check_entry);
             assert!(said[0].starts_with(&format!("log entry {bad_at} of group 010")), "{said:?}");
             assert!(recovered.groups[0].tail_cut);
             assert_eq!(start(recovered.groups[0].clone()).last_index(), 100.max(bad_at - 1));
-            assert_eq!(reject_nonsense(&mut recovered, check_entry), [""; 0], "once is enough");
+            assert_eq!(reject_nonsense(&mut recovered, cube(), check_entry), [""; 0], "once is enough");
         }
 
         let mut found = found(100, 101);
         found.entry(CODE, 101, Ok(entry(101)));
-        let mut recovered = found.recover().unwrap().recovered;
+        let mut recovered = found.recover(cube()).unwrap().recovered;
         recovered.groups[0].checkpoint.as_mut().unwrap().state = vec![9; 9];
-        assert!(reject_nonsense(&mut recovered, check_entry)[0].starts_with("the checkpoint of group 010"));
+        assert!(reject_nonsense(&mut recovered, cube(), check_entry)[0].starts_with("the checkpoint of group 010"));
         let group = recovered.groups[0].clone();
         assert!(group.tail_cut);
         assert_eq!(start(group).last_index(), 0);
@@ -323,18 +346,18 @@ mod tests {
 
     #[test]
     fn when_the_newest_promises_are_lost_no_group_keeps_its_vote() {
-        let mut recovered = found(100, 100).recover().unwrap().recovered;
-        assert_eq!(mistrust(&mut recovered), [home()]);
+        let mut recovered = found(100, 100).recover(cube()).unwrap().recovered;
+        assert_eq!(mistrust(&mut recovered), [GroupId::of(home())]);
         assert!(recovered.groups[0].tail_cut);
 
-        let identity = Some(NodeId::founding(home()));
-        let record = |identity| Some(NodeRecord { identity, vertex: home(), starts: 1, met: Vec::new() });
+        let identity = Some(Member::founding(host()));
+        let record = |identity| Some(NodeRecord { identity, host: host(), starts: 1, met: Vec::new() });
         let mut recovered = Recovered { record: record(identity), ..Recovered::default() };
-        assert_eq!(mistrust(&mut recovered), [home()], "its groups' rows are lost too");
+        assert_eq!(mistrust(&mut recovered), [GroupId::of(home())], "its groups' rows are lost too");
         assert!(recovered.groups[0].tail_cut);
         let mut found = Found::default();
         found.cut_before(CODE);
-        assert!(found.recover().unwrap().recovered.groups[0].tail_cut, "which is remembered");
+        assert!(found.recover(cube()).unwrap().recovered.groups[0].tail_cut, "which is remembered");
 
         let mut recovered = Recovered { record: record(None), ..Recovered::default() };
         assert_eq!(mistrust(&mut recovered), [], "without an identity nothing was promised");
@@ -343,18 +366,18 @@ mod tests {
     #[test]
     fn an_index_behind_which_there_is_none_is_judged_like_any_other() {
         let last = u64::MAX;
-        let judged = found(last, last).recover().unwrap();
+        let judged = found(last, last).recover(cube()).unwrap();
         assert_eq!((judged.recovered.groups[0].hard_state.commit, judged.cuts), (last, vec![]));
 
         let mut found = self::found(last - 1, last);
         found.entry(CODE, last, Ok(entry(last)));
-        assert!(found.clone().recover().unwrap().cuts.is_empty());
+        assert!(found.clone().recover(cube()).unwrap().cuts.is_empty());
         found.entry(CODE, 0, Ok(entry(0)));
-        assert_eq!(found.recover().unwrap().cuts.len(), 1);
+        assert_eq!(found.recover(cube()).unwrap().cuts.len(), 1);
     }
 
     fn found(checkpoint: u64, commit: u64) -> Found {
-        let voters = vec![NodeId::founding(home())];
+        let voters = vec![Member::founding(host())];
         let state = Topics::default().encode();
         let mut found = Found::default();
         found.checkpoint(CODE, Ok(Checkpoint { index: checkpoint, term: 2, voters, learners: vec![], state })).unwrap();
@@ -363,8 +386,9 @@ mod tests {
     }
 
     fn start(group: RecoveredGroup) -> Group {
-        let me = NodeId::founding(home());
-        Group::new(Instant(0), home(), me, 1, LogLimits::default(), Bugs::default(), Start::Restored(group))
+        let (id, hosts, me) = (GroupId::of(home()), vec![host()], Member::founding(host()));
+        let config = GroupConfig { id, hosts, me, seed: 1, limits: LogLimits::default(), bugs: Bugs::default() };
+        Group::new(Instant(0), config, Start::Restored(group))
     }
 
     fn entry(index: u64) -> LogEntry {
@@ -375,7 +399,15 @@ mod tests {
         BadRow { key: RowKey::Log(CODE, index), why: "has a wrong checksum" }
     }
 
+    fn cube() -> Dimension {
+        Dimension::new(3).unwrap()
+    }
+
+    fn host() -> HostId {
+        Seating::founding(cube()).host_of(home())
+    }
+
     fn home() -> Vertex {
-        Vertex::from_code(CODE).unwrap()
+        cube().vertex(CODE).unwrap()
     }
 }

@@ -6,12 +6,26 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cube::Vertex;
+use crate::cube::{Dimension, VertexId};
+use crate::identity::GroupId;
 use crate::names::{Offset, TopicId};
 use crate::records::{LogEntry, StoredMessage};
 
-/// A group in keys: [`Vertex::to_code`].
+/// A group in keys: the id of its home. Larger numbers are not in use.
 pub type GroupCode = u32;
+
+impl GroupId {
+    /// The group in keys.
+    pub fn code(self) -> GroupCode {
+        let GroupId::Home(home) = self;
+        home.0.into()
+    }
+
+    /// The inverse of [`GroupId::code`]; `None` for a number that is not in use.
+    pub fn from_code(code: GroupCode) -> Option<GroupId> {
+        u16::try_from(code).ok().map(|home| GroupId::Home(VertexId(home)))
+    }
+}
 
 /// The result of reading a row.
 pub type Row<T> = Result<T, BadRow>;
@@ -70,42 +84,38 @@ impl RowKey {
     }
 }
 
-impl std::fmt::Display for RowKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            RowKey::Owner => f.write_str("the owner's record"),
-            RowKey::Transaction => f.write_str("the transaction number"),
-            RowKey::Record => f.write_str("the node's record"),
-            RowKey::Usage => f.write_str("the space usage record"),
-            RowKey::HardState(group) => write!(f, "the hard state of group {}", GroupName(group)),
-            RowKey::Checkpoint(group) => write!(f, "the checkpoint of group {}", GroupName(group)),
-            RowKey::Log(group, index) => write!(f, "log entry {index} of group {}", GroupName(group)),
+impl RowKey {
+    /// The row's name for people. It names groups as a cube of this dimension does.
+    pub fn name(self, cube: Dimension) -> String {
+        let name = |group| GroupId::from_code(group).map_or_else(|| format!("#{group}"), |group| group.name(cube));
+        match self {
+            RowKey::Owner => "the owner's record".into(),
+            RowKey::Transaction => "the transaction number".into(),
+            RowKey::Record => "the node's record".into(),
+            RowKey::Usage => "the space usage record".into(),
+            RowKey::HardState(group) => format!("the hard state of group {}", name(group)),
+            RowKey::Checkpoint(group) => format!("the checkpoint of group {}", name(group)),
+            RowKey::Log(group, index) => format!("log entry {index} of group {}", name(group)),
             RowKey::Messages(group, topic, last) => {
-                write!(f, "the row with message {last} of topic number {topic} in group {}", GroupName(group))
+                format!("the row with message {last} of topic number {topic} in group {}", name(group))
             }
-            RowKey::Outbox(id) => write!(f, "outbox entry {id}"),
-        }
-    }
-}
-
-/// Displays a group's code as its vertex if the code is valid.
-struct GroupName(GroupCode);
-
-impl std::fmt::Display for GroupName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match Vertex::from_code(self.0) {
-            Ok(vertex) => vertex.fmt(f),
-            Err(_) => write!(f, "#{}", self.0),
+            RowKey::Outbox(id) => format!("outbox entry {id}"),
         }
     }
 }
 
 /// A damaged row and the reason.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{key} {why}")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BadRow {
     pub key: RowKey,
     pub why: &'static str,
+}
+
+impl BadRow {
+    /// The damage, for people. It names groups as a cube of this dimension does.
+    pub fn text(&self, cube: Dimension) -> String {
+        format!("{} {}", self.key.name(cube), self.why)
+    }
 }
 
 /// Encodes rows, reusing its memory.
@@ -172,6 +182,7 @@ pub fn decode_run(group: GroupCode, topic: TopicId, last: Offset, value: &[u8]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::Vertex;
 
     #[test]
     fn a_row_is_only_good_under_its_own_key() {
@@ -179,8 +190,26 @@ mod tests {
         let row = writer.encode(RowKey::Log(8, 5), &"entry").to_vec();
         assert_eq!(decode(RowKey::Log(8, 5), &row), Ok("entry".to_owned()));
         for other in [RowKey::Log(8, 6), RowKey::Log(9, 5), RowKey::HardState(8), RowKey::Messages(8, 5, 0)] {
-            assert!(decode::<String>(other, &row).is_err(), "{other}");
+            assert!(decode::<String>(other, &row).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_groups_key_does_not_depend_on_the_dimension() {
+        let (small, large): (Vertex, Vertex) = ("10".parse().unwrap(), "010".parse().unwrap());
+        assert_eq!(GroupId::of(small), GroupId::of(large));
+        assert_eq!(GroupId::of(small).code(), 2);
+        for home in Dimension::new(4).unwrap().vertices() {
+            assert_eq!(GroupId::from_code(GroupId::of(home).code()), Some(GroupId::of(home)));
+        }
+        assert_eq!(GroupId::from_code(1 << 16), None);
+    }
+
+    #[test]
+    fn a_rows_name_names_the_group_by_the_bits_of_its_home() {
+        let cube = Dimension::new(3).unwrap();
+        assert_eq!(RowKey::Log(2, 5).name(cube), "log entry 5 of group 010");
+        assert_eq!(RowKey::HardState(8).name(cube), "the hard state of group #8");
     }
 
     #[test]

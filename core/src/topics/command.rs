@@ -172,11 +172,11 @@ pub fn decode_commands(data: &[u8]) -> Result<Vec<Command>, CommandsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NodeId;
+    use crate::identity::Member;
 
     fn publish(content: &str) -> Command {
         Command {
-            key: RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: 300 },
+            key: RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: 300 },
             time: Timestamp(1),
             op: Op::Publish {
                 publisher: PublisherId::new("p").unwrap(),

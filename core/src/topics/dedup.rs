@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::NodeId;
+use crate::identity::Member;
 use crate::names::{Offset, PublisherId};
 
 /// The maximum number of runs remembered for a producer, 24 bytes each.
@@ -50,14 +50,14 @@ pub enum Seen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Producer<'a> {
     Client(&'a PublisherId),
-    Node(NodeId),
+    Node(Member),
 }
 
 /// The repeats that one topic recognises.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dedup {
     clients: Producers<PublisherId>,
-    nodes: Producers<NodeId>,
+    nodes: Producers<Member>,
 }
 
 impl Dedup {
@@ -108,7 +108,7 @@ impl Name for PublisherId {
     }
 }
 
-impl Name for NodeId {
+impl Name for Member {
     fn bytes(&self) -> usize {
         0
     }
@@ -249,7 +249,6 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cube::Dimension;
 
     fn client(name: &str) -> PublisherId {
         PublisherId::new(name).unwrap()
@@ -319,7 +318,7 @@ mod tests {
     #[test]
     fn a_client_and_a_node_with_the_same_number_are_two_producers() {
         let mut dedup = Dedup::default();
-        let node = NodeId::founding(Dimension::new(3).unwrap().vertex(1).unwrap());
+        let node = Member::founding("001".parse().unwrap());
         assert_eq!(dedup.record(Producer::Client(&client("a")), 1, Offset(0)), Seen::New);
         assert_eq!(dedup.record(Producer::Node(node), 1, Offset(1)), Seen::New);
         assert_eq!(dedup.record(Producer::Client(&client("b")), 1, Offset(2)), Seen::New);

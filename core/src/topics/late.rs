@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::REMOVALS_REMEMBERED;
 use super::dedup::MAX_PRODUCERS;
-use crate::identity::{NodeId, RequestKey};
+use crate::identity::{Member, RequestKey};
 
 /// The newest request of each coordinator, sorted by coordinator.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct VersionVector(Vec<(NodeId, u64)>);
+pub(super) struct VersionVector(Vec<(Member, u64)>);
 
 impl VersionVector {
     pub(super) fn note(&mut self, key: RequestKey) {
@@ -43,14 +43,14 @@ impl VersionVector {
 
     /// The memory in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.0.len() * size_of::<(NodeId, u64)>()
+        self.0.len() * size_of::<(Member, u64)>()
     }
 
     fn merge(&mut self, other: &VersionVector) {
         other.0.iter().for_each(|&(coordinator, number)| self.note(RequestKey { coordinator, number }));
     }
 
-    fn place(&self, coordinator: NodeId) -> Result<usize, usize> {
+    fn place(&self, coordinator: Member) -> Result<usize, usize> {
         self.0.binary_search_by_key(&coordinator, |(known, _)| *known)
     }
 

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::bugs::Bugs;
-use crate::identity::{NodeId, RequestKey};
+use crate::identity::{Member, RequestKey};
 use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
 use crate::records::StoredMessage;
 use crate::time::Timestamp;
@@ -157,7 +157,7 @@ struct Cursor {
     met: VersionVector,
     /// For each coordinator: its newest answered request, and the resulting position; `None` if the request was
     /// refused.
-    answers: BTreeMap<NodeId, (u64, Option<Offset>)>,
+    answers: BTreeMap<Member, (u64, Option<Offset>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

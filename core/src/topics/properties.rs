@@ -7,7 +7,7 @@ use proptest::test_runner::TestCaseResult;
 
 use super::command::{Command, Op, decode_commands, encode_commands};
 use super::*;
-use crate::identity::NodeId;
+use crate::identity::{Member, RequestKey};
 use crate::names::{Sequence, StartAt};
 use crate::time::Timestamp;
 
@@ -145,9 +145,9 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 }
 
 fn command(number: u64, op: Op) -> Command {
-    let vertex = if number.is_multiple_of(3) { "100" } else { "010" };
+    let host = if number.is_multiple_of(3) { "100" } else { "010" };
     Command {
-        key: RequestKey { coordinator: NodeId::founding(vertex.parse().unwrap()), number },
+        key: RequestKey { coordinator: Member::founding(host.parse().unwrap()), number },
         // Leaders' clocks differ, and can be set back.
         time: Timestamp(number * 37 % 101),
         op,

@@ -226,7 +226,7 @@ fn was_created_since<N: Registered>(name: &N) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NodeId;
+    use crate::identity::Member;
     use crate::topics::REMOVALS_REMEMBERED;
 
     const NEW: Result<Outcome, ErrorCode> = Ok(Outcome::Registered { existed: false });
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn key(coordinator: &str, number: u64) -> RequestKey {
-        RequestKey { coordinator: NodeId::founding(coordinator.parse().unwrap()), number }
+        RequestKey { coordinator: Member::founding(coordinator.parse().unwrap()), number }
     }
 
     #[test]

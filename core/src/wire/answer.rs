@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::cube::{Dimension, Vertex};
 use crate::faults::{LinkConditions, StopMode};
+use crate::identity::HostId;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
 use crate::states::{NodeState, Obstacle, Role, StorageState};
 use crate::time::Timestamp;
@@ -30,9 +31,9 @@ pub struct Answer {
     /// The id of the request, if it had one.
     pub id: Option<RequestId>,
     /// The node that did the work, or that found that it cannot be done.
-    pub served_by: Vertex,
+    pub served_by: HostId,
     /// The nodes that the request crossed, in order, if the request asked for them.
-    pub hops: Option<Vec<Vertex>>,
+    pub hops: Option<Vec<HostId>>,
     pub result: Result<Done, Failure>,
 }
 
@@ -62,7 +63,7 @@ pub enum Done {
         /// `None` if an `ack: one` was acknowledged before the message had a place in the log.
         offset: Option<Offset>,
         /// The nodes that store the message at the time of the answer.
-        replicas: Vec<Vertex>,
+        replicas: Vec<HostId>,
         /// The sequence number was known already; `offset` is the offset of the first publish.
         repeated: bool,
     },
@@ -104,16 +105,16 @@ pub enum Done {
     Cluster(ClusterView),
     Status(Box<NodeStatus>),
     NodeStopped {
-        node: Vertex,
+        node: HostId,
         mode: StopMode,
         duration_ms: u64,
     },
     NodeRecovered {
-        node: Vertex,
+        node: HostId,
     },
     LinkSet {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         conditions: LinkConditions,
     },
     Watching,
@@ -267,7 +268,7 @@ pub struct Location {
     #[serde(rename = "replicas")]
     pub neighbours: Vec<Vertex>,
     /// The current leader of the group, if known.
-    pub leader: Option<Vertex>,
+    pub leader: Option<HostId>,
     /// All members of the group, the home first.
     pub members: Vec<Replica>,
 }
@@ -275,7 +276,7 @@ pub struct Location {
 /// One member of a topic's group.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Replica {
-    pub node: Vertex,
+    pub node: HostId,
     /// Whether the node answered.
     pub alive: bool,
     /// The offset of the last message that it stores. `None` if it stores none or could not be asked.
@@ -294,7 +295,7 @@ pub struct TopicSummary {
     #[serde(rename = "publisher_id")]
     pub owner: PublisherId,
     pub home: Vertex,
-    pub leader: Option<Vertex>,
+    pub leader: Option<HostId>,
     /// The number of messages, which equals the offset of the next message.
     pub messages: u64,
     pub subscribers: u64,
@@ -313,7 +314,7 @@ pub struct ClusterView {
 /// One node in a [`ClusterView`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeView {
-    pub node: Vertex,
+    pub node: HostId,
     /// The node's address for clients.
     pub address: String,
     pub state: NodeState,
@@ -326,8 +327,8 @@ pub struct NodeView {
 /// One directed edge in a [`ClusterView`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LinkView {
-    pub from: Vertex,
-    pub to: Vertex,
+    pub from: HostId,
+    pub to: HostId,
     /// Whether frames from `from` reach `to`.
     pub up: bool,
 }
@@ -350,7 +351,7 @@ pub struct StorageStatus {
 /// One node in detail.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
-    pub node: Vertex,
+    pub node: HostId,
     /// 0 while the node has no identity.
     pub incarnation: u32,
     pub state: NodeState,
@@ -380,7 +381,7 @@ pub struct GroupStatus {
     pub role: Role,
     pub term: u64,
     /// The current leader, if this member has one.
-    pub leader: Option<Vertex>,
+    pub leader: Option<HostId>,
     /// Whether the group accepts publishes now, as far as this node can tell.
     pub usable: bool,
     /// Why it does not; `None` if it does.
@@ -389,8 +390,8 @@ pub struct GroupStatus {
     pub voters_up: u32,
     /// The number of voters that a publish needs: a majority.
     pub voters_needed: u32,
-    pub voters: Vec<Vertex>,
-    pub learners: Vec<Vertex>,
+    pub voters: Vec<HostId>,
+    pub learners: Vec<HostId>,
     /// The index of the last entry of this member's log.
     pub last_index: u64,
     /// The highest index that is known to be committed, at this member.
@@ -411,7 +412,7 @@ pub struct GroupStatus {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LinkStatus {
     /// The neighbour at the other end.
-    pub to: Vertex,
+    pub to: HostId,
     /// Whether this node receives frames from the neighbour.
     pub hears: bool,
     /// Whether the neighbour reports that it receives frames from this node.

@@ -17,7 +17,8 @@ use std::borrow::Borrow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cube::{Dimension, Vertex};
+use crate::identity::{GroupId, HostId};
+use crate::seating::Seating;
 use crate::wire::answer::{ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Admin, Request, RequestId};
 pub use crate::wire::limits::{Limits, Refused};
@@ -27,7 +28,7 @@ use crate::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, RaftMessage, R
 /// The version of the encoding: the first byte of every message.
 pub const FORMAT: u8 = 3;
 /// The version of the encoding between neighbours.
-pub const PEER_FORMAT: u8 = 3;
+pub const PEER_FORMAT: u8 = 4;
 /// Format byte and checksum of a neighbour's message.
 const PEER_HEADER_BYTES: usize = 5;
 /// The maximum number of requests in one message.
@@ -68,9 +69,9 @@ pub fn encode_requests(requests: &[Request]) -> Vec<u8> {
 }
 
 /// Decodes a client's message: each of its requests, or the reason why it is refused.
-pub fn decode_requests(bytes: &[u8], limits: &Limits, dimension: Dimension) -> Vec<Result<Request, Refused>> {
+pub fn decode_requests(bytes: &[u8], limits: &Limits, seating: &Seating) -> Vec<Result<Request, Refused>> {
     let mut requests = Vec::new();
-    if let Err(refused) = read_requests(bytes, limits, dimension, &mut requests) {
+    if let Err(refused) = read_requests(bytes, limits, seating, &mut requests) {
         requests.push(Err(refused));
     }
     requests
@@ -101,8 +102,9 @@ pub fn let_peer_message_fit(message: &mut [u8]) {
     }
 }
 
-/// Decodes a neighbour's message. Checks that every vertex that affects a decision is on the cube.
-pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<PeerFrame>, Malformed> {
+/// Decodes a neighbour's message. Checks that every host and group that affects a decision
+/// belongs to the cluster.
+pub fn decode_peer_frames(bytes: &[u8], seating: &Seating) -> Result<Vec<PeerFrame>, Malformed> {
     let (header, covered) = bytes.split_first_chunk::<PEER_HEADER_BYTES>().ok_or(Malformed::Altered)?;
     let [format, crc @ ..] = *header;
     if crc32fast::hash(covered) != u32::from_le_bytes(crc) {
@@ -113,7 +115,7 @@ pub fn decode_peer_frames(bytes: &[u8], dimension: Dimension) -> Result<Vec<Peer
     }
     let frames: Vec<PeerFrame> = decode(Items::begin(covered, MAX_FRAMES)?)?;
     for (item, frame) in frames.iter().enumerate() {
-        check_frame(frame, Cube(dimension)).map_err(|what| Malformed::OffTheCube { item, what })?;
+        check_frame(frame, Known(seating)).map_err(|what| Malformed::OffTheCube { item, what })?;
     }
     Ok(frames)
 }
@@ -146,7 +148,7 @@ fn decode<T: DeserializeOwned>(mut items: Items<'_>) -> Result<Vec<T>, Malformed
 fn read_requests(
     bytes: &[u8],
     limits: &Limits,
-    dimension: Dimension,
+    seating: &Seating,
     requests: &mut Vec<Result<Request, Refused>>,
 ) -> Result<(), Refused> {
     let without_id = |malformed: Malformed| (None, malformed.into());
@@ -154,7 +156,7 @@ fn read_requests(
     *requests = items.room(SMALLEST_REQUEST);
     while items.remain() {
         let request = items.read_request()?;
-        requests.push(match validate(&request, limits, dimension) {
+        requests.push(match validate(&request, limits, seating) {
             Ok(()) => Ok(request),
             Err(failure) => Err((request.id, failure)),
         });
@@ -245,97 +247,101 @@ fn explain(error: postcard::Error) -> &'static str {
     }
 }
 
-/// Checks that vertices are on this cube. The `Err` names the vertex that is not.
+/// Checks that hosts and groups are those of this cluster. The `Err` names what is not.
 #[derive(Clone, Copy)]
-struct Cube(Dimension);
+struct Known<'a>(&'a Seating);
 
-impl Cube {
-    fn check(self, what: &str, vertex: Vertex) -> Result<(), String> {
-        if vertex.dimension() == self.0 { Ok(()) } else { Err(format!("{what} {vertex}")) }
+impl Known<'_> {
+    fn check(self, what: &str, host: HostId) -> Result<(), String> {
+        if self.0.has(host) { Ok(()) } else { Err(format!("{what} {host}")) }
     }
 
-    fn check_all(self, what: &str, vertices: impl IntoIterator<Item = Vertex>) -> Result<(), String> {
-        vertices.into_iter().try_for_each(|vertex| self.check(what, vertex))
+    fn check_group(self, group: GroupId) -> Result<(), String> {
+        self.0.home(group).map(drop).map_err(|_| format!("group {}", group.name(self.0.dimension())))
+    }
+
+    fn check_all(self, what: &str, hosts: impl IntoIterator<Item = HostId>) -> Result<(), String> {
+        hosts.into_iter().try_for_each(|host| self.check(what, host))
     }
 }
 
-fn check_frame(frame: &PeerFrame, cube: Cube) -> Result<(), String> {
+fn check_frame(frame: &PeerFrame, known: Known<'_>) -> Result<(), String> {
     match frame {
         PeerFrame::Ping { .. } | PeerFrame::Pong { .. } => Ok(()),
-        PeerFrame::LinkStates(states) => states.iter().try_for_each(|state| check_link_state(state, cube)),
-        PeerFrame::Packet(packet) => check_packet(packet, cube),
+        PeerFrame::LinkStates(states) => states.iter().try_for_each(|state| check_link_state(state, known)),
+        PeerFrame::Packet(packet) => check_packet(packet, known),
     }
 }
 
-fn check_link_state(state: &LinkState, cube: Cube) -> Result<(), String> {
-    cube.check("node", state.node.vertex)?;
-    cube.check_all("group", state.leads.iter().map(|(group, _)| *group))?;
-    let edges = u32::from(cube.0.bits());
+fn check_link_state(state: &LinkState, known: Known<'_>) -> Result<(), String> {
+    known.check("node", state.node.host)?;
+    state.leads.iter().try_for_each(|(group, _)| known.check_group(*group))?;
+    let edges = u32::from(known.0.links());
     if u32::from(state.hears) >> edges == 0 { Ok(()) } else { Err(format!("an edge across bit {edges} or higher")) }
 }
 
-fn check_packet(packet: &Packet, cube: Cube) -> Result<(), String> {
-    cube.check_all("node", [packet.from, packet.to])?;
-    for vertices in [&packet.trail.path, &packet.trail.dead_ends] {
-        cube.check_all("a trail's node", vertices.iter().copied())?;
-        if vertices.len() > cube.0.size() {
-            return Err(format!("a trail of {} nodes", vertices.len()));
+fn check_packet(packet: &Packet, known: Known<'_>) -> Result<(), String> {
+    known.check_all("node", [packet.from, packet.to])?;
+    for hosts in [&packet.trail.path, &packet.trail.dead_ends] {
+        known.check_all("a trail's node", hosts.iter().copied())?;
+        if hosts.len() > known.0.hosts().len() {
+            return Err(format!("a trail of {} nodes", hosts.len()));
         }
     }
     match &packet.body {
-        Body::Raft { group, message } => cube.check("group", *group).and_then(|()| check_raft(message, cube)),
-        Body::Snapshot { group, frame } => cube.check("group", *group).and_then(|()| check_snapshot(frame, cube)),
-        Body::Ask { call, .. } => check_call(call, cube),
-        Body::Reply { reply, .. } => check_reply(reply, cube),
+        Body::Raft { group, message } => known.check_group(*group).and_then(|()| check_raft(message, known)),
+        Body::Snapshot { group, frame } => known.check_group(*group).and_then(|()| check_snapshot(frame, known)),
+        Body::Ask { call, .. } => check_call(call, known),
+        Body::Reply { reply, .. } => check_reply(reply, known),
         Body::Introduce { .. } | Body::Introduced { .. } => Ok(()),
     }
 }
 
-fn check_raft(message: &RaftMessage, cube: Cube) -> Result<(), String> {
-    cube.check_all("member", [message.from.vertex, message.to.vertex])?;
+fn check_raft(message: &RaftMessage, known: Known<'_>) -> Result<(), String> {
+    known.check_all("member", [message.from.host, message.to.host])?;
     let heads = message.snapshot.iter();
     let members = heads.flat_map(|head| head.voters.iter().chain(&head.learners));
-    cube.check_all("member", members.map(|member| member.vertex))
+    known.check_all("member", members.map(|member| member.host))
 }
 
-fn check_snapshot(frame: &SnapshotFrame, cube: Cube) -> Result<(), String> {
+fn check_snapshot(frame: &SnapshotFrame, known: Known<'_>) -> Result<(), String> {
     match frame {
-        SnapshotFrame::Offer { message, .. } => check_raft(message, cube),
+        SnapshotFrame::Offer { message, .. } => check_raft(message, known),
         SnapshotFrame::FetchState { .. } | SnapshotFrame::State { .. } => Ok(()),
         SnapshotFrame::FetchMessages { .. } | SnapshotFrame::Messages { .. } => Ok(()),
         SnapshotFrame::Done { .. } | SnapshotFrame::Gone { .. } => Ok(()),
     }
 }
 
-fn check_call(call: &Call, cube: Cube) -> Result<(), String> {
+fn check_call(call: &Call, known: Known<'_>) -> Result<(), String> {
     match call {
-        Call::Admin { admin } => check_admin(admin, cube),
+        Call::Admin { admin } => check_admin(admin, known),
         Call::Write { key, .. } | Call::Read { key, .. } | Call::Advance { key, .. } => {
-            cube.check("coordinator", key.coordinator.vertex)
+            known.check("coordinator", key.coordinator.host)
         }
-        Call::ListTopics { group } | Call::Stored { group, .. } => cube.check("group", *group),
-        Call::Fetch { subscription, .. } => cube.check("group", subscription.group),
+        Call::ListTopics { group } | Call::Stored { group, .. } => known.check_group(*group),
+        Call::Fetch { subscription, .. } => known.check_group(subscription.group),
         Call::IsRegistered { .. } | Call::Use { .. } | Call::Holding { .. } => Ok(()),
     }
 }
 
-fn check_admin(admin: &Admin, cube: Cube) -> Result<(), String> {
+fn check_admin(admin: &Admin, known: Known<'_>) -> Result<(), String> {
     match admin {
         Admin::Status { node } | Admin::RecoverNode { node } | Admin::StopNode { node, .. } => {
-            cube.check_all("node", *node)
+            known.check_all("node", *node)
         }
-        Admin::SetLink { from, to, .. } => cube.check_all("node", [*from, *to]),
+        Admin::SetLink { from, to, .. } => known.check_all("node", [*from, *to]),
     }
 }
 
 /// Vertices that are only displayed to the client (lists in an answer) are not checked.
-fn check_reply(reply: &Reply, cube: Cube) -> Result<(), String> {
+fn check_reply(reply: &Reply, known: Known<'_>) -> Result<(), String> {
     match reply {
         Reply::Answer(answer) | Reply::Subscribed { answer, .. } => {
-            cube.check("node", answer.served_by)?;
-            cube.check_all("node", answer.hops.iter().flatten().copied())
+            known.check("node", answer.served_by)?;
+            known.check_all("node", answer.hops.iter().flatten().copied())
         }
-        Reply::NotLeader { leader, .. } => cube.check_all("leader", *leader),
+        Reply::NotLeader { leader, .. } => known.check_all("leader", *leader),
         Reply::Registered(_) | Reply::Fetched { .. } | Reply::SubscriptionEnded { .. } => Ok(()),
         Reply::Holding { .. } | Reply::Stored { .. } | Reply::Unreadable { .. } => Ok(()),
         Reply::Topics(_) | Reply::Unavailable { .. } => Ok(()),

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::cube::Vertex;
 use crate::faults::{LinkConditions, StopMode};
+use crate::identity::HostId;
 use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
 use crate::wire::event::EventKind;
 
@@ -160,20 +160,20 @@ pub enum Query {
 pub enum Admin {
     /// `node`, here and below: `None` means the node that received the request.
     Status {
-        node: Option<Vertex>,
+        node: Option<HostId>,
     },
     StopNode {
-        node: Option<Vertex>,
+        node: Option<HostId>,
         mode: StopMode,
         duration_ms: u64,
     },
     RecoverNode {
-        node: Option<Vertex>,
+        node: Option<HostId>,
     },
     /// The conditions of the edge from node `from` to its neighbour `to`.
     SetLink {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         conditions: LinkConditions,
     },
 }
@@ -445,7 +445,7 @@ impl Read {
 
 impl Admin {
     /// The node that carries it out; `None` means the node that received it.
-    pub fn node(&self) -> Option<Vertex> {
+    pub fn node(&self) -> Option<HostId> {
         match self {
             Admin::Status { node } | Admin::RecoverNode { node } | Admin::StopNode { node, .. } => *node,
             Admin::SetLink { from, .. } => Some(*from),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cube::Vertex;
 use crate::faults::{LinkConditions, StopMode};
-use crate::identity::TraceId;
+use crate::identity::{HostId, TraceId};
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::states::{NodeState, Role, StorageState};
 use crate::time::Timestamp;
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WatchEvent {
     /// The node that reports the event.
-    pub node: Vertex,
+    pub node: HostId,
     /// UTC, for display.
     pub time: Timestamp,
     /// Microseconds on the node's monotonic clock. Orders the events of one node.
@@ -28,21 +28,21 @@ pub struct WatchEvent {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// This node now sees another node in this state.
-    NodeState { subject: Vertex, state: NodeState },
+    NodeState { subject: HostId, state: NodeState },
     /// Frames sent from `from` to `to` now arrive (`up`), or do not.
-    LinkState { from: Vertex, to: Vertex, up: bool },
+    LinkState { from: HostId, to: HostId, up: bool },
     /// A `set_link` was carried out.
-    LinkConditions { from: Vertex, to: Vertex, conditions: LinkConditions },
+    LinkConditions { from: HostId, to: HostId, conditions: LinkConditions },
     /// This node's role in a group changed.
-    RoleChanged { group: Vertex, role: Role, term: u64, leader: Option<Vertex> },
+    RoleChanged { group: Vertex, role: Role, term: u64, leader: Option<HostId> },
     /// The members of a group changed.
-    MembersChanged { group: Vertex, voters: Vec<Vertex>, learners: Vec<Vertex> },
+    MembersChanged { group: Vertex, voters: Vec<HostId>, learners: Vec<HostId> },
     /// The group's log is known to be committed up to this index.
     Committed { group: Vertex, index: u64 },
     /// A frame left this node over an edge.
-    FrameSent { to: Vertex, what: FrameKind, group: Option<Vertex> },
+    FrameSent { to: HostId, what: FrameKind, group: Option<Vertex> },
     /// A frame was dropped, for the reason `why`.
-    FrameDropped { to: Vertex, what: FrameKind, why: DropReason },
+    FrameDropped { to: HostId, what: FrameKind, why: DropReason },
     /// A request was accepted from a client.
     RequestReceived { action: String, subject: Option<String> },
     /// A request was answered; `error` is a code of the protocol.

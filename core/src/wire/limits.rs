@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::cube::{Dimension, Vertex};
 use crate::faults::LinkConditions;
+use crate::identity::HostId;
+use crate::seating::Seating;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::{Action, Admin, Local, Query, Read, Request, RequestId};
 
@@ -50,8 +51,8 @@ impl Default for Limits {
 /// A refused request: its id, if it could be read, and the reason.
 pub type Refused = (Option<RequestId>, Failure);
 
-/// Checks that the request is within the limits and names only vertices of this cube.
-pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Result<(), Failure> {
+/// Checks that the request is within the limits and names only nodes of this cluster.
+pub fn validate(request: &Request, limits: &Limits, seating: &Seating) -> Result<(), Failure> {
     validate_id(request.id.as_ref())?;
     match &request.action {
         Action::Write(write) => write.content().map_or(Ok(()), |content| validate_content(content, limits)),
@@ -59,14 +60,14 @@ pub fn validate(request: &Request, limits: &Limits, dimension: Dimension) -> Res
             require((1..=MAX_PULL).contains(max), || format!("`max` must be 1 to {MAX_PULL}, not {max}"))
         }
         Action::Query(Query::Locate { .. } | Query::Topics) | Action::Local(Local::Cluster) => Ok(()),
-        Action::Admin(Admin::Status { node } | Admin::RecoverNode { node }) => validate_node(*node, dimension),
+        Action::Admin(Admin::Status { node } | Admin::RecoverNode { node }) => validate_node(*node, seating),
         Action::Admin(Admin::StopNode { node, duration_ms, .. }) => {
-            validate_node(*node, dimension)?;
+            validate_node(*node, seating)?;
             require(*duration_ms <= MAX_STOP_MS, || {
                 format!("`duration_ms` must be at most {MAX_STOP_MS}, not {duration_ms}")
             })
         }
-        Action::Admin(Admin::SetLink { from, to, conditions }) => validate_link(*from, *to, conditions, dimension),
+        Action::Admin(Admin::SetLink { from, to, conditions }) => validate_link(*from, *to, conditions, seating),
         Action::Local(Local::Watch { kinds, sample }) => {
             require(kinds.len() <= MAX_KINDS, || format!("`kinds` has more than {MAX_KINDS} entries"))?;
             require((1..=MAX_SAMPLE).contains(sample), || format!("`sample` must be 1 to {MAX_SAMPLE}, not {sample}"))
@@ -111,10 +112,10 @@ fn validate_content(content: &str, limits: &Limits) -> Result<(), Failure> {
     )))
 }
 
-fn validate_link(from: Vertex, to: Vertex, conditions: &LinkConditions, dimension: Dimension) -> Result<(), Failure> {
-    validate_node(Some(from), dimension)?;
-    validate_node(Some(to), dimension)?;
-    require(from.edge_to(to).is_some(), || {
+fn validate_link(from: HostId, to: HostId, conditions: &LinkConditions, seating: &Seating) -> Result<(), Failure> {
+    validate_node(Some(from), seating)?;
+    validate_node(Some(to), seating)?;
+    require(seating.edge(from, to).is_some(), || {
         format!("there is no edge from {from} to {to}: name two nodes that differ in one bit")
     })?;
     for (field, delay) in [("delay_ms", conditions.delay_ms), ("jitter_ms", conditions.jitter_ms)] {
@@ -124,10 +125,10 @@ fn validate_link(from: Vertex, to: Vertex, conditions: &LinkConditions, dimensio
     require((0.0..=1.0).contains(&loss), || format!("`loss` must be 0 to 1, not {loss}"))
 }
 
-fn validate_node(node: Option<Vertex>, dimension: Dimension) -> Result<(), Failure> {
+fn validate_node(node: Option<HostId>, seating: &Seating) -> Result<(), Failure> {
     match node {
-        Some(node) if node.dimension() != dimension => {
-            let bits = dimension.bits();
+        Some(node) if !seating.has(node) => {
+            let bits = seating.dimension().bits();
             Err(ErrorCode::BadRequest
                 .because(format!("`{node}` is not a node of this cube: its nodes are {bits}-bit strings")))
         }

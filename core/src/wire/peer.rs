@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cube::Vertex;
-use crate::identity::{Incarnation, NodeId, RequestKey, TraceId};
+use crate::identity::{GroupId, HostId, Incarnation, Member, RequestKey, TraceId};
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::records::{LogEntry, StoredMessage};
 use crate::route::Trail;
@@ -39,23 +38,23 @@ pub enum PeerFrame {
 /// The link state of one node, flooded over the cube. The newest version wins.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LinkState {
-    pub node: NodeId,
+    pub node: Member,
     /// Grows with every change. Starts at the wall clock's microseconds, so that it also grows over a restart.
     pub version: u64,
     pub state: NodeState,
     /// Bit i is set if the node receives frames from its neighbour across bit i.
     pub hears: u16,
     /// The groups that it leads, with their terms.
-    pub leads: Vec<(Vertex, u64)>,
+    pub leads: Vec<(GroupId, u64)>,
     /// What the node can still do with the space on its disk.
     pub storage: StorageState,
 }
 
-/// A message on its way from one vertex to another.
+/// A message on its way from one host to another.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Packet {
-    pub from: Vertex,
-    pub to: Vertex,
+    pub from: HostId,
+    pub to: HostId,
     /// The route so far; keeps routes free of loops.
     pub trail: Trail,
     /// The client request that it belongs to, if any.
@@ -66,17 +65,17 @@ pub struct Packet {
 /// The content of a packet.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Body {
-    /// A Raft message between two members of the group of `group`.
-    Raft { group: Vertex, message: RaftMessage },
+    /// A Raft message between two members of a group.
+    Raft { group: GroupId, message: RaftMessage },
     /// Part of a snapshot transfer.
-    Snapshot { group: Vertex, frame: SnapshotFrame },
+    Snapshot { group: GroupId, frame: SnapshotFrame },
     /// The coordinator asks another node to do something for a client.
     Ask { token: u64, call: Call },
     /// The answer to the `Ask` with this token.
     Reply { token: u64, reply: Reply },
-    /// A node without an identity asks a co-member whether it has met this vertex before.
+    /// A node without an identity asks a co-member whether it has met this host before.
     Introduce { nonce: u64 },
-    /// The answer to an `Introduce`. `met`: the answering node has exchanged group traffic with that vertex before.
+    /// The answer to an `Introduce`. `met`: the answering node has exchanged group traffic with that host before.
     Introduced { nonce: u64, met: bool, incarnation: Option<Incarnation> },
 }
 
@@ -95,11 +94,11 @@ pub enum Call {
     /// none.
     Fetch { subscription: Subscription, from: Offset, max_bytes: u32 },
     /// Stored messages, from `from` to before `end`, for a member whose disk has lost them.
-    Stored { group: Vertex, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
+    Stored { group: GroupId, topic: TopicId, from: Offset, end: Offset, max_bytes: u32 },
     /// How many messages of the topic does this replica have?
     Holding { topic: TopicName },
     /// The topics of one group.
-    ListTopics { group: Vertex },
+    ListTopics { group: GroupId },
     /// To the leader, from the node that pulled: the messages from `from` to before `to` have arrived, and the cursor
     /// may move past them.
     Advance { key: RequestKey, subscriber: SubscriberId, topic: TopicName, from: Offset, to: Offset },
@@ -111,8 +110,8 @@ pub enum Call {
 /// from one that it has not applied yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The topic's home.
-    pub group: Vertex,
+    /// The topic's group.
+    pub group: GroupId,
     /// The topic's number in that group.
     pub topic: TopicId,
     pub subscriber: SubscriberId,
@@ -153,7 +152,7 @@ pub enum Reply {
     /// This node is not the leader, or no longer. `leader` is its current leader, if it has one; the coordinator tries
     /// again. `proposed`: the command may have entered the log nevertheless.
     NotLeader {
-        leader: Option<Vertex>,
+        leader: Option<HostId>,
         proposed: bool,
     },
     /// The call cannot be carried out now.
@@ -168,8 +167,8 @@ pub enum Reply {
 pub struct RaftMessage {
     /// Raft's number for the message's type.
     pub kind: i32,
-    pub from: NodeId,
-    pub to: NodeId,
+    pub from: Member,
+    pub to: Member,
     pub term: u64,
     pub log_term: u64,
     pub index: u64,
@@ -189,8 +188,8 @@ pub struct RaftMessage {
 pub struct SnapshotHead {
     pub index: u64,
     pub term: u64,
-    pub voters: Vec<NodeId>,
-    pub learners: Vec<NodeId>,
+    pub voters: Vec<Member>,
+    pub learners: Vec<Member>,
 }
 
 /// A snapshot transfer: the leader offers, the receiver fetches what it lacks in bounded pieces, and installs it. Every
@@ -247,7 +246,7 @@ impl Packet {
     }
 
     /// The replica group that it belongs to, if any.
-    pub fn group(&self) -> Option<Vertex> {
+    pub fn group(&self) -> Option<GroupId> {
         match &self.body {
             Body::Raft { group, .. } | Body::Snapshot { group, .. } => Some(*group),
             Body::Ask { .. } | Body::Reply { .. } | Body::Introduce { .. } | Body::Introduced { .. } => None,

@@ -32,7 +32,7 @@ pub enum UnreadyReason {
 #[serde(rename_all = "snake_case")]
 pub enum NodeReason {
     NodeFailed,
-    /// It has a new data folder and waits for its co-members to report whether they have met its vertex before.
+    /// It has a new data folder and waits for its co-members to report whether they have met it before.
     Joining,
     /// Its disk has no room for publishes.
     StorageFull,

@@ -1,7 +1,7 @@
 //! Pinned bytes, and the handling of malformed bytes.
 
 use cubecast_core::faults::LinkConditions;
-use cubecast_core::identity::{NodeId, RequestKey, TraceId};
+use cubecast_core::identity::{GroupId, Member, RequestKey, TraceId};
 use cubecast_core::names::{Offset, Sequence, TopicId};
 use cubecast_core::route::Trail;
 use cubecast_core::states::{NodeState, StorageState};
@@ -13,6 +13,7 @@ use cubecast_core::wire::limits::{Limits, Refused};
 use cubecast_core::wire::peer::{Body, Call, LinkState, Packet, PeerFrame, Subscription};
 
 use crate::examples::*;
+use crate::seating;
 
 #[test]
 fn the_bytes_of_requests_are_pinned() {
@@ -25,7 +26,7 @@ fn the_bytes_of_requests_are_pinned() {
     });
     let requests = [
         Request { id: Some(RequestId::Unsigned(7)), trace: true, action: publish },
-        Request { id: None, trace: false, action: Action::Admin(Admin::Status { node: Some(vertex("101")) }) },
+        Request { id: None, trace: false, action: Action::Admin(Admin::Status { node: Some(named("101")) }) },
     ];
     let bytes = [
         &[3, 2][..],                                                                           // format, two requests
@@ -51,8 +52,8 @@ fn the_numbers_of_actions_are_those_of_the_list() {
 #[test]
 fn the_bytes_of_answers_are_pinned() {
     let done =
-        Done::Published { topic: topic(), offset: Some(Offset(2)), replicas: vertices(["100"]), repeated: false };
-    let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: vertex("100"), hops: None, result });
+        Done::Published { topic: topic(), offset: Some(Offset(2)), replicas: all_named(["100"]), repeated: false };
+    let frame = |result| ServerFrame::Answer(Answer { id: None, served_by: named("100"), hops: None, result });
     let frames = [frame(Ok(done)), frame(Err(ErrorCode::Timeout.because("x")))];
     let bytes =
         [&[3, 2][..], &[0, 0, 12, 0, 0, 4, 4, b'n', b'e', b'w', b's', 1, 2, 1, 12, 0], &[0, 0, 12, 0, 1, 13, 1, b'x']]
@@ -65,14 +66,14 @@ fn the_bytes_of_answers_are_pinned() {
 fn the_bytes_between_neighbours_are_pinned() {
     let frames = [PeerFrame::Ping { sent_us: 300, link_states_digest: 1 }, packet("000", "100")];
     let bytes = [
-        &[3, 171, 165, 83, 184, 2][..], // format, zlib.crc32 of all that follows, two frames
+        &[4, 171, 165, 83, 184, 2][..], // format, zlib.crc32 of all that follows, two frames
         &[0, 0xAC, 2, 1],               // ping
         &[3, 8, 12, 1, 8, 0, 1, 1, 9],  // packet from 000 to 100, trail 000, no dead end, one hop, trace 9
         &[2, 5, 0, 8, 1, 6, 4, 3, b'a', b'n', b'n', 4, b'n', b'e', b'w', b's'], // ask 5: write, key 000#1 number 6, create_topic
     ]
     .concat();
     assert_eq!(encode_peer_frames(&frames), bytes);
-    assert_eq!(decode_peer_frames(&bytes, cube()).unwrap(), frames);
+    assert_eq!(decode_peer_frames(&bytes, &seating()).unwrap(), frames);
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn a_message_that_is_no_message_is_refused_as_a_whole() {
         let (id, failure) = refused[0].clone().unwrap_err();
         assert_eq!((id, failure.code), (None, ErrorCode::BadRequest), "{bytes:?}");
         assert!(failure.message.contains(expected), "{bytes:?}: {failure}");
-        assert!(decode_peer_frames(bytes, cube()).is_err(), "{bytes:?}");
+        assert!(decode_peer_frames(bytes, &seating()).is_err(), "{bytes:?}");
         assert!(decode_server_frames(bytes).is_err(), "{bytes:?}");
     }
     assert_eq!(decode(&[3, 0]), []);
@@ -103,15 +104,15 @@ fn a_neighbours_message_that_was_altered_anywhere_is_refused() {
     for bit in 0..good.len() * 8 {
         let mut altered = good.clone();
         altered[bit / 8] ^= 1 << (bit % 8);
-        assert!(decode_peer_frames(&altered, cube()).is_err(), "bit {bit}");
+        assert!(decode_peer_frames(&altered, &seating()).is_err(), "bit {bit}");
     }
     for end in 0..good.len() {
-        assert!(decode_peer_frames(&good[..end], cube()).is_err(), "cut at {end}");
+        assert!(decode_peer_frames(&good[..end], &seating()).is_err(), "cut at {end}");
     }
     let mut fits = [good.as_slice(), &[0]].concat();
-    assert_eq!(decode_peer_frames(&fits, cube()), Err(Malformed::Altered));
+    assert_eq!(decode_peer_frames(&fits, &seating()), Err(Malformed::Altered));
     let_peer_message_fit(&mut fits);
-    assert_eq!(decode_peer_frames(&fits, cube()), Err(Malformed::Trailing { bytes: 1 }));
+    assert_eq!(decode_peer_frames(&fits, &seating()), Err(Malformed::Trailing { bytes: 1 }));
 }
 
 #[test]
@@ -142,13 +143,13 @@ fn a_request_that_cannot_be_read_is_refused_with_its_id_and_those_before_it_stan
 fn binary_keeps_to_the_limits_of_json() {
     let link = |to: &str, loss: f32| {
         Action::Admin(Admin::SetLink {
-            from: vertex("000"),
-            to: vertex(to),
+            from: named("000"),
+            to: named(to),
             conditions: LinkConditions { loss, ..LinkConditions::PERFECT },
         })
     };
     let pull = |max| Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: topic(), max, from: None });
-    let status = Action::Admin(Admin::Status { node: Some(vertex("0000")) });
+    let status = Action::Admin(Admin::Status { node: Some(named("0000")) });
     for action in
         [link("001", f32::NAN), link("001", -0.1), link("011", 0.0), link("01", 0.0), pull(0), pull(10_001), status]
     {
@@ -165,21 +166,22 @@ fn binary_keeps_to_the_limits_of_json() {
 #[test]
 fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
     let link_state = |node: &str, hears, group: &str| {
-        let node = NodeId::founding(vertex(node));
+        let node = Member::founding(named(node));
         PeerFrame::LinkStates(vec![LinkState {
             node,
             version: 1,
             state: NodeState::Up,
             hears,
-            leads: vec![(vertex(group), 1)],
+            leads: vec![(GroupId::of(named(group)), 1)],
             storage: StorageState::Ok,
         }])
     };
     for good in [packet("000", "111"), link_state("000", 0b111, "001")] {
-        assert!(decode_peer_frames(&encode_peer_frames(&[good]), cube()).is_ok());
+        assert!(decode_peer_frames(&encode_peer_frames(&[good]), &seating()).is_ok());
     }
-    let admin = Call::Admin { admin: Admin::Status { node: Some(vertex("1")) } };
-    let subscription = Subscription { group: vertex("0001"), topic: TopicId(0), subscriber: subscriber(), since: 1 };
+    let admin = Call::Admin { admin: Admin::Status { node: Some(named("1")) } };
+    let subscription =
+        Subscription { group: GroupId::of(named("1000")), topic: TopicId(0), subscriber: subscriber(), since: 1 };
     let fetch = Call::Fetch { subscription, from: Offset(0), max_bytes: 1 };
     for bad in [
         packet("0000", "111"),
@@ -188,16 +190,16 @@ fn a_neighbour_cannot_name_what_is_not_on_the_cube() {
         with_body(Body::Ask { token: 1, call: fetch }),
         link_state("00", 0, "001"),
         link_state("000", 0b1000, "001"),
-        link_state("000", 0, "0001"),
+        link_state("000", 0, "1000"),
     ] {
         let ping = PeerFrame::Ping { sent_us: 1, link_states_digest: 1 };
-        let refused = decode_peer_frames(&encode_peer_frames(&[ping, bad.clone()]), cube());
+        let refused = decode_peer_frames(&encode_peer_frames(&[ping, bad.clone()]), &seating());
         assert!(matches!(refused, Err(Malformed::OffTheCube { item: 1, .. })), "{bad:?}: {refused:?}");
     }
 }
 
 fn decode(bytes: &[u8]) -> Vec<Result<Request, Refused>> {
-    decode_requests(bytes, &Limits::default(), cube())
+    decode_requests(bytes, &Limits::default(), &seating())
 }
 
 fn refused(result: &Result<Request, Refused>) -> (Option<RequestId>, ErrorCode) {
@@ -210,13 +212,13 @@ fn numbered(id: u64, action: Action) -> Request {
 }
 
 fn packet(from: &str, to: &str) -> PeerFrame {
-    let key = RequestKey { coordinator: NodeId::founding(vertex("000")), number: 6 };
+    let key = RequestKey { coordinator: Member::founding(named("000")), number: 6 };
     let body = Body::Ask {
         token: 5,
         call: Call::Write { key, write: Write::CreateTopic { publisher: publisher(), topic: topic() } },
     };
-    let trail = Trail { path: vec![vertex("000")], dead_ends: vec![], hops: 1 };
-    PeerFrame::Packet(Box::new(Packet { from: vertex(from), to: vertex(to), trail, trace: Some(TraceId(9)), body }))
+    let trail = Trail { path: vec![named("000")], dead_ends: vec![], hops: 1 };
+    PeerFrame::Packet(Box::new(Packet { from: named(from), to: named(to), trail, trace: Some(TraceId(9)), body }))
 }
 
 fn with_body(body: Body) -> PeerFrame {

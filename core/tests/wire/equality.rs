@@ -10,6 +10,7 @@ use cubecast_core::wire::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::examples::*;
+use crate::seating;
 
 #[test]
 fn every_request_means_the_same_in_json_and_in_binary() {
@@ -42,8 +43,8 @@ fn every_answer_has_its_fields_and_is_the_same_after_binary() {
     for (done, fields) in done() {
         let answer = Answer {
             id: Some(RequestId::Unsigned(7)),
-            served_by: vertex("100"),
-            hops: Some(vertices(["000", "100"])),
+            served_by: named("100"),
+            hops: Some(all_named(["000", "100"])),
             result: Ok(done),
         };
         let mut expected = json!({"id": 7, "ok": true, "served_by": "100", "hops": ["000", "100"]});
@@ -66,7 +67,7 @@ fn the_examples_leave_no_answer_and_no_event_out() {
 #[test]
 fn an_id_comes_back_unchanged() {
     for (id_json, id) in ids() {
-        let answer = Answer { id, served_by: vertex("100"), hops: None, result: Ok(Done::Watching) };
+        let answer = Answer { id, served_by: named("100"), hops: None, result: Ok(Done::Watching) };
         let rendered = check_frame(ServerFrame::Answer(answer));
         assert_eq!(rendered.get("id").unwrap_or(&Value::Null), &id_json);
         assert_eq!(rendered.get("hops"), None);
@@ -77,7 +78,7 @@ fn an_id_comes_back_unchanged() {
 fn every_failure_bears_its_code_and_its_reason() {
     for code in ErrorCode::ALL {
         let result = Err(code.because("because"));
-        let answer = Answer { id: None, served_by: vertex("100"), hops: None, result };
+        let answer = Answer { id: None, served_by: named("100"), hops: None, result };
         let expected = json!({"ok": false, "error": {"code": code.name(), "message": "because"}, "served_by": "100"});
         assert_eq!(check_frame(ServerFrame::Answer(answer)), expected);
     }
@@ -112,7 +113,7 @@ fn the_end_of_a_subscription_bears_its_reason() {
 #[test]
 fn every_event_is_flat_and_the_same_after_binary() {
     for (event, fields) in events() {
-        let frame = WatchEvent { node: vertex("110"), time: TIME, at_us: 5, trace: Some(TraceId(9)), event };
+        let frame = WatchEvent { node: named("110"), time: TIME, at_us: 5, trace: Some(TraceId(9)), event };
         let mut expected = json!({"node": "110", "time": "2026-11-22T20:23:20.123456Z", "at_us": 5, "trace": 9});
         expected.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         assert_eq!(check_frame(ServerFrame::Event(frame)), expected);
@@ -121,9 +122,9 @@ fn every_event_is_flat_and_the_same_after_binary() {
 
 fn check_request(object: &Value, expected: Request) {
     let limits = Limits::default();
-    assert_eq!(parse_request(&object.to_string(), &limits, cube()), Ok(expected.clone()), "{object}");
+    assert_eq!(parse_request(&object.to_string(), &limits, &seating()), Ok(expected.clone()), "{object}");
     let bytes = encode_requests(std::slice::from_ref(&expected));
-    assert_eq!(decode_requests(&bytes, &limits, cube()), [Ok(expected)], "{object}");
+    assert_eq!(decode_requests(&bytes, &limits, &seating()), [Ok(expected)], "{object}");
 }
 
 /// Checks that binary preserves the frame. Returns the frame's JSON.

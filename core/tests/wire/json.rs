@@ -8,19 +8,19 @@ use cubecast_core::wire::limits::{Limits, Refused};
 use cubecast_core::wire::{answer::Answer, answer::ServerFrame, json::render};
 
 use crate::examples::*;
+use crate::seating;
 
 #[test]
 fn the_answers_of_the_protocol_page_stay_as_they_are() {
     let created =
-        Done::TopicCreated { topic: topic(), home: vertex("100"), neighbours: vertices(["101", "110", "000"]) };
-    let answer = Answer { id: Some(RequestId::Unsigned(7)), served_by: vertex("100"), hops: None, result: Ok(created) };
+        Done::TopicCreated { topic: topic(), home: named("100"), neighbours: all_named(["101", "110", "000"]) };
+    let answer = Answer { id: Some(RequestId::Unsigned(7)), served_by: named("100"), hops: None, result: Ok(created) };
     assert_eq!(
         render(&ServerFrame::Answer(answer)),
         r#"{"id":7,"ok":true,"message":"Topic `news` has been created on 100, with replicas on its neighbours 101, 110 and 000","served_by":"100","topic":"news","home":"100","replicas":["101","110","000"]}"#
     );
     let failure = ErrorCode::UnknownTopic.because("there is no topic `x`");
-    let answer =
-        Answer { id: Some(RequestId::Unsigned(8)), served_by: vertex("000"), hops: None, result: Err(failure) };
+    let answer = Answer { id: Some(RequestId::Unsigned(8)), served_by: named("000"), hops: None, result: Err(failure) };
     assert_eq!(
         render(&ServerFrame::Answer(answer)),
         r#"{"id":8,"ok":false,"error":{"code":"unknown_topic","message":"there is no topic `x`"},"served_by":"000"}"#
@@ -30,7 +30,7 @@ fn the_answers_of_the_protocol_page_stay_as_they_are() {
 #[test]
 fn people_read_whole_sentences() {
     let topic = topic();
-    let home = vertex("100");
+    let home = named("100");
     let one_topic =
         TopicSummary { topic: topic.clone(), owner: publisher(), home, leader: None, messages: 0, subscribers: 0 };
     for (done, expected) in [
@@ -38,7 +38,7 @@ fn people_read_whole_sentences() {
         (Done::Topics { topics: vec![], missing: vec![] }, "There are 0 topics"),
         (Done::Topics { topics: vec![one_topic], missing: vec![] }, "There is 1 topic"),
         (
-            Done::Published { topic: topic.clone(), offset: None, replicas: vertices(["011"]), repeated: false },
+            Done::Published { topic: topic.clone(), offset: None, replicas: all_named(["011"]), repeated: false },
             "The message for topic `news` is stored in the outbox of 011 and will be appended to the topic",
         ),
         (
@@ -48,7 +48,7 @@ fn people_read_whole_sentences() {
                 cursor: message().offset.next(),
                 end: message().offset.next(),
                 behind: Some(2),
-                original_node: Some(vertex("100")),
+                original_node: Some(named("100")),
             },
             "Pulled 1 message from topic `news` (replica of 100); the next offset is 8; the replica is 2 log entries behind",
         ),
@@ -188,7 +188,7 @@ fn content_over_the_limit_is_too_large_and_content_at_it_is_not() {
         parse_request(
             &format!(r#"{{"id": 7, "action": "publish", "publisher_id": "p", "topic": "t", "content": "{content}"}}"#),
             &limits,
-            cube(),
+            &seating(),
         )
     };
     assert!(publish("äö").is_ok());
@@ -197,7 +197,7 @@ fn content_over_the_limit_is_too_large_and_content_at_it_is_not() {
 }
 
 fn parse(text: &str) -> Result<Request, Refused> {
-    parse_request(text, &Limits::default(), cube())
+    parse_request(text, &Limits::default(), &seating())
 }
 
 fn refused(text: &str) -> (Option<RequestId>, Failure) {
@@ -223,9 +223,9 @@ fn a_number_as_id_comes_back_as_it_was_written() {
         "-1e-400",
         "0.1234567890123456789012345678901",
     ] {
-        let request = parse_request(&format!(r#"{{"id": {id} , "action": "topics"}}"#), &Limits::default(), cube());
+        let request = parse_request(&format!(r#"{{"id": {id} , "action": "topics"}}"#), &Limits::default(), &seating());
         let answer =
-            Answer { id: request.unwrap().id, served_by: vertex("000"), hops: None, result: Ok(Done::Watching) };
+            Answer { id: request.unwrap().id, served_by: named("000"), hops: None, result: Ok(Done::Watching) };
         let failed = Answer { result: Err(ErrorCode::Timeout.because("x")), ..answer.clone() };
         for answer in [answer, failed] {
             let text = render(&ServerFrame::Answer(answer));
@@ -262,11 +262,14 @@ fn an_id_that_is_too_long_is_refused_and_not_sent_back() {
     let limits = Limits::default();
     let request = |id: &str| format!(r#"{{"action": "topics", "id": "{id}"}}"#);
     let longest = "i".repeat(RequestId::MAX_BYTES);
-    assert_eq!(parse_request(&request(&longest), &limits, cube()).unwrap().id, Some(RequestId::Text(longest.clone())));
+    assert_eq!(
+        parse_request(&request(&longest), &limits, &seating()).unwrap().id,
+        Some(RequestId::Text(longest.clone()))
+    );
     let longer = longest + "i";
     let number = format!(r#"{{"action": "topics", "id": 1{}}}"#, "0".repeat(RequestId::MAX_BYTES));
     for text in [request(&longer), number, format!(r#"{{"action": "x", "id": "{longer}"}}"#)] {
-        let (id, failure) = parse_request(&text, &limits, cube()).unwrap_err();
+        let (id, failure) = parse_request(&text, &limits, &seating()).unwrap_err();
         assert_eq!((id, failure.code), (None, ErrorCode::BadRequest));
         assert!(failure.message.contains("`id` is 1025 bytes long; the limit is 1024"), "{failure}");
     }
@@ -275,6 +278,6 @@ fn an_id_that_is_too_long_is_refused_and_not_sent_back() {
         trace: false,
         action: Action::Query(Query::Topics),
     }]);
-    let refused = decode_requests(&binary, &limits, cube());
+    let refused = decode_requests(&binary, &limits, &seating());
     assert!(matches!(&refused[..], [Err((None, failure))] if failure.code == ErrorCode::BadRequest), "{refused:?}");
 }

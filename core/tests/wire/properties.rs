@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::examples::*;
+use crate::seating;
 
 proptest! {
     #[test]
@@ -28,7 +29,7 @@ proptest! {
 
     #[test]
     fn every_request_survives_binary(requests in requests()) {
-        let decoded = decode_requests(&encode_requests(&requests), &Limits::default(), cube());
+        let decoded = decode_requests(&encode_requests(&requests), &Limits::default(), &seating());
         prop_assert_eq!(decoded, requests.into_iter().map(Ok).collect::<Vec<_>>());
     }
 
@@ -36,7 +37,7 @@ proptest! {
     fn a_cut_message_is_refused_after_the_requests_that_are_whole(requests in requests(), cut in any::<prop::sample::Index>()) {
         let bytes = encode_requests(&requests);
         let cut = cut.index(bytes.len());
-        let mut decoded = decode_requests(&bytes[..cut], &Limits::default(), cube());
+        let mut decoded = decode_requests(&bytes[..cut], &Limits::default(), &seating());
         let last = decoded.pop();
         prop_assert!(matches!(last, Some(Err(_))));
         prop_assert!(decoded.len() < requests.len());
@@ -45,11 +46,11 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,200}", fields in json_object(), cut in any::<prop::sample::Index>()) {
-        let _ = parse_request(&text, &Limits::default(), cube());
+        let _ = parse_request(&text, &Limits::default(), &seating());
         let object = fields.to_string();
-        let _ = parse_request(&object, &Limits::default(), cube());
+        let _ = parse_request(&object, &Limits::default(), &seating());
         let cut = object.floor_char_boundary(cut.index(object.len()));
-        prop_assert!(parse_request(&object[..cut], &Limits::default(), cube()).is_err());
+        prop_assert!(parse_request(&object[..cut], &Limits::default(), &seating()).is_err());
     }
 
     #[test]
@@ -57,8 +58,8 @@ proptest! {
         let object = json!({"action": "publish", "publisher_id": "ann", "topic": "news",
             "content": &content, "sequence": sequence});
         let text = format!(r#"{{"id":{},{}"#, id_json(&id), &object.to_string()[1..]);
-        let parsed = parse_request(&text, &Limits::default(), cube()).unwrap();
-        let decoded = decode_requests(&encode_requests(std::slice::from_ref(&parsed)), &Limits::default(), cube());
+        let parsed = parse_request(&text, &Limits::default(), &seating()).unwrap();
+        let decoded = decode_requests(&encode_requests(std::slice::from_ref(&parsed)), &Limits::default(), &seating());
         prop_assert_eq!(&parsed.id, &id);
         let kept = matches!(&parsed.action, Action::Write(Write::Publish { content: given, .. }) if **given == *content);
         prop_assert!(kept);
@@ -67,12 +68,12 @@ proptest! {
 }
 
 fn decode_all(bytes: &[u8]) {
-    let _ = decode_requests(bytes, &Limits::default(), cube());
+    let _ = decode_requests(bytes, &Limits::default(), &seating());
     let _ = decode_server_frames(bytes);
-    let _ = decode_peer_frames(bytes, cube());
+    let _ = decode_peer_frames(bytes, &seating());
     let mut fitting = bytes.to_vec();
     let_peer_message_fit(&mut fitting);
-    let _ = decode_peer_frames(&fitting, cube());
+    let _ = decode_peer_frames(&fitting, &seating());
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {

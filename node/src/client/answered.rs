@@ -3,6 +3,7 @@
 use cubecast_core::client::{ClientError, FellOver, Reply};
 use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
 
@@ -12,15 +13,15 @@ pub struct Answered<T> {
     /// The answer's content.
     pub value: T,
     /// The node that did the work.
-    pub served_by: Vertex,
+    pub served_by: HostId,
     /// The node that received this client's request.
-    pub asked: Vertex,
+    pub asked: HostId,
     /// Number of attempts, the successful one included.
     pub attempts: u32,
     /// Set if the home was unavailable and another node was used.
     pub fell_over: Option<FellOver>,
     /// The nodes that the request crossed, if tracing was requested.
-    pub hops: Option<Vec<Vertex>>,
+    pub hops: Option<Vec<HostId>>,
 }
 
 /// The location of a topic.
@@ -38,7 +39,7 @@ pub struct Published {
     /// `None` for an `ack: one` whose publish is not in the log yet.
     pub offset: Option<Offset>,
     /// The nodes that store the message.
-    pub replicas: Vec<Vertex>,
+    pub replicas: Vec<HostId>,
     /// Whether this publish repeats an earlier one.
     pub repeated: bool,
 }
@@ -71,7 +72,7 @@ pub struct TopicList {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stopped {
     /// The node that fails.
-    pub node: Vertex,
+    pub node: HostId,
     /// The kind of failure.
     pub mode: StopMode,
     /// Its duration in milliseconds.

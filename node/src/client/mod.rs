@@ -41,6 +41,7 @@ pub use answered::{Answered, Placed, Published, Pulled, Stopped, TopicList};
 pub use cubecast_core::client::{ClientError, FellOver, Notice, Reply, Target};
 pub use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+pub use cubecast_core::identity::HostId;
 pub use deliveries::Deliveries;
 
 use commands::{Command, Order};
@@ -257,7 +258,7 @@ impl CubecastClient {
     /// Reads the replica on one node.
     pub async fn replica_pull(
         &self,
-        node: Vertex,
+        node: HostId,
         subscriber: &SubscriberId,
         topic: &TopicName,
         max: u32,
@@ -295,14 +296,14 @@ impl CubecastClient {
     }
 
     /// Requests the status of a node from that node.
-    pub async fn status(&self, node: Vertex) -> Result<Answered<NodeStatus>, ClientError> {
+    pub async fn status(&self, node: HostId) -> Result<Answered<NodeStatus>, ClientError> {
         self.get(Target::Node(node), Action::Admin(Admin::Status { node: None }), answered::status).await
     }
 
     /// Makes a node fail for this time.
     pub async fn stop_node(
         &self,
-        node: Vertex,
+        node: HostId,
         mode: StopMode,
         time: Duration,
     ) -> Result<Answered<Stopped>, ClientError> {
@@ -316,12 +317,12 @@ impl CubecastClient {
     }
 
     /// Ends a requested fault of a node.
-    pub async fn recover_node(&self, node: Vertex) -> Result<Reply, ClientError> {
+    pub async fn recover_node(&self, node: HostId) -> Result<Reply, ClientError> {
         self.ask(Target::Node(node), Action::Admin(Admin::RecoverNode { node: None })).await
     }
 
     /// Sets the conditions of a link in the direction from `from` to `to`.
-    pub async fn set_link(&self, from: Vertex, to: Vertex, conditions: LinkConditions) -> Result<Reply, ClientError> {
+    pub async fn set_link(&self, from: HostId, to: HostId, conditions: LinkConditions) -> Result<Reply, ClientError> {
         self.ask(Target::Node(from), Action::Admin(Admin::SetLink { from, to, conditions })).await
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cubecast_core::client::{ClientInput, SocketId};
 use cubecast_core::cube::Dimension;
 use cubecast_core::names::{Offset, TopicId};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::NodeState;
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Answer, Delivery, ErrorCode, Message as Stored, NodeView, ServerFrame};
@@ -55,7 +56,8 @@ impl Connection {
     async fn request(&mut self) -> Option<Request> {
         loop {
             let Some(Ok(Message::Binary(bytes))) = self.socket.next().await else { return None };
-            for request in binary::decode_requests(&bytes, &Limits::default(), Dimension::new(1).unwrap()) {
+            let seating = Seating::founding(Dimension::new(1).unwrap());
+            for request in binary::decode_requests(&bytes, &Limits::default(), &seating) {
                 let request = request.expect("the client sends what nodes take");
                 if request.action != Action::Local(Local::Cluster) {
                     return Some(request);
@@ -79,7 +81,7 @@ impl Connection {
         let dimension = Dimension::new(1).unwrap();
         let (state, address) = (NodeState::Up, self.address.clone());
         let node = |node| NodeView { node, address: address.clone(), state, incarnation: 1, leads: vec![] };
-        ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: vec![] }
+        ClusterView { dimension, nodes: Seating::founding(dimension).hosts().map(node).collect(), links: vec![] }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
@@ -30,14 +30,14 @@ const TAIL_BYTES: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub enum News {
     Started {
-        vertex: Vertex,
+        node: HostId,
         pid: u32,
         restarts: u32,
     },
     /// `reason`: the cause of the failure, as the node reported it. `again_in`: the pause before a restart, if there
     /// is one.
     Ended {
-        vertex: Vertex,
+        node: HostId,
         how: String,
         reason: Option<String>,
         again_in: Option<Duration>,
@@ -45,16 +45,16 @@ pub enum News {
     },
     /// A line of the child's log.
     Log {
-        vertex: Vertex,
+        node: HostId,
         line: String,
     },
 }
 
 impl News {
-    /// The vertex of the child's node.
-    pub fn vertex(&self) -> Vertex {
+    /// The node of the child's node.
+    pub fn node(&self) -> HostId {
         match self {
-            News::Started { vertex, .. } | News::Ended { vertex, .. } | News::Log { vertex, .. } => *vertex,
+            News::Started { node, .. } | News::Ended { node, .. } | News::Log { node, .. } => *node,
         }
     }
 }
@@ -62,7 +62,7 @@ impl News {
 /// How to start one child.
 #[derive(Debug)]
 pub struct Child {
-    vertex: Vertex,
+    node: HostId,
     config: PathBuf,
     log: std::io::Result<std::fs::File>,
     log_file: PathBuf,
@@ -73,13 +73,13 @@ pub struct Child {
 }
 
 impl Child {
-    /// The child for a vertex, with its log opened.
-    pub fn new(vertex: Vertex, plan: &Plan, folder: &ClusterFolder) -> Child {
+    /// The child for a node, with its log opened.
+    pub fn new(node: HostId, plan: &Plan, folder: &ClusterFolder) -> Child {
         Child {
-            vertex,
-            config: folder.config_file(vertex),
-            log: folder.open_log(vertex),
-            log_file: folder.log_file(vertex),
+            node,
+            config: folder.config_file(node),
+            log: folder.open_log(node),
+            log_file: folder.log_file(node),
             verbose: plan.verbose,
             restart: plan.restart,
             log_filter: plan.log.clone(),
@@ -89,7 +89,7 @@ impl Child {
 
     /// Keeps the node running until `stop` turns true.
     pub async fn keep(self, tell: mpsc::UnboundedSender<News>, mut stop: watch::Receiver<bool>) {
-        let vertex = self.vertex;
+        let node = self.node;
         let mut pause = FIRST_PAUSE;
         let mut restarts = 0;
         loop {
@@ -104,7 +104,7 @@ impl Child {
             }
             let again_in = (self.restart && !asked).then_some(pause);
             // The receiver ends only with the program.
-            let _ = tell.send(News::Ended { vertex, how, reason, again_in, asked });
+            let _ = tell.send(News::Ended { node, how, reason, again_in, asked });
             if again_in.is_some() {
                 tokio::select! {
                     () = sleep(pause) => {}
@@ -131,9 +131,9 @@ impl Child {
         // Waiting for the process would close its standard input, which ends the node. So the input is taken out
         // first.
         let stdin = process.stdin.take();
-        let _ = tell.send(News::Started { vertex: self.vertex, pid: process.id().unwrap_or_default(), restarts });
+        let _ = tell.send(News::Started { node: self.node, pid: process.id().unwrap_or_default(), restarts });
         if let Some(output) = process.stderr.take() {
-            tokio::spawn(copy_log(self.vertex, output, LogFile::open(&self.log_file)?, tell.clone()));
+            tokio::spawn(copy_log(self.node, output, LogFile::open(&self.log_file)?, tell.clone()));
         }
         let status = tokio::select! {
             status = process.wait() => status?,
@@ -215,12 +215,7 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// Copies the log to the file and to the screen. Very long lines are split; nothing is dropped.
-async fn copy_log(
-    vertex: Vertex,
-    output: impl AsyncRead + Unpin,
-    mut file: LogFile,
-    tell: mpsc::UnboundedSender<News>,
-) {
+async fn copy_log(node: HostId, output: impl AsyncRead + Unpin, mut file: LogFile, tell: mpsc::UnboundedSender<News>) {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -228,14 +223,14 @@ async fn copy_log(
             Ok(1..) => {}
             Ok(0) => break,
             Err(error) => {
-                let _ = tell.send(News::Log { vertex, line: format!("cannot read its log any more: {error}") });
+                let _ = tell.send(News::Log { node, line: format!("cannot read its log any more: {error}") });
                 break;
             }
         }
         // On a full disk, the line must still reach the screen.
         let _ = file.write(&line);
         let line = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-        let _ = tell.send(News::Log { vertex, line });
+        let _ = tell.send(News::Log { node, line });
     }
 }
 
@@ -268,8 +263,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let (tell, mut told) = mpsc::unbounded_channel();
-        let vertex: Vertex = "0".parse().unwrap();
-        copy_log(vertex, &b"one\nb\xffd\nthree"[..], LogFile::open(&log).unwrap(), tell).await;
+        let node: HostId = "0".parse().unwrap();
+        copy_log(node, &b"one\nb\xffd\nthree"[..], LogFile::open(&log).unwrap(), tell).await;
         assert_eq!(std::fs::read(&log).unwrap(), b"one\nb\xffd\nthree");
         let mut lines = Vec::new();
         while let Some(News::Log { line, .. }) = told.recv().await {

@@ -13,7 +13,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
@@ -78,27 +79,27 @@ impl ClusterFolder {
     }
 
     /// The path of a node's configuration.
-    pub fn config_file(&self, vertex: Vertex) -> PathBuf {
-        self.data.join(vertex.to_string()).join("config.toml")
+    pub fn config_file(&self, node: HostId) -> PathBuf {
+        self.data.join(node.to_string()).join("config.toml")
     }
 
     /// Opens a node's log for appending.
-    pub fn open_log(&self, vertex: Vertex) -> io::Result<File> {
-        private::append_log().open(self.log_file(vertex))
+    pub fn open_log(&self, node: HostId) -> io::Result<File> {
+        private::append_log().open(self.log_file(node))
     }
 
     /// The path of a node's log.
-    pub fn log_file(&self, vertex: Vertex) -> PathBuf {
-        self.data.join("logs").join(format!("{vertex}.log"))
+    pub fn log_file(&self, node: HostId) -> PathBuf {
+        self.data.join("logs").join(format!("{node}.log"))
     }
 
     /// Writes every node's configuration for this start.
     pub fn write_nodes(&self, plan: &Plan) -> Result<(), FolderError> {
-        for vertex in plan.dimension.vertices() {
-            let file = self.config_file(vertex);
+        for node in plan.seating().hosts() {
+            let file = self.config_file(node);
             let folder = file.parent().expect("the file lies in the node's folder");
             private::create_folder(folder).map_err(io_error("cannot create", folder))?;
-            let text = toml::to_string(&self.typed(plan, vertex)).expect("a configuration is plain data");
+            let text = toml::to_string(&self.typed(plan, node)).expect("a configuration is plain data");
             // An unchanged file is not written, because the disk may be full.
             if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
                 private::write(&file, &text).map_err(io_error("cannot write", &file))?;
@@ -107,20 +108,20 @@ impl ClusterFolder {
         Ok(())
     }
 
-    fn typed(&self, plan: &Plan, vertex: Vertex) -> Typed {
+    fn typed(&self, plan: &Plan, node: HostId) -> Typed {
         Typed {
-            node: Some(vertex.to_string()),
+            node: Some(node.to_string()),
             dimension: Some(plan.dimension.bits()),
             cluster: Some(self.name.clone()),
             secret_file: Some("../secret".into()),
             data: Some("store".into()),
-            listen: Some(plan.listen(vertex)),
+            listen: Some(plan.listen(node)),
             sync: Some(plan.sync.clone()),
             allow_faults: Some(plan.allow_faults),
             web: plan.web.clone().map(absolute),
             allow_origin: (!plan.allow_origin.is_empty()).then(|| plan.allow_origin.clone()),
             allow_host: (!plan.allow_host.is_empty()).then(|| plan.allow_host.clone()),
-            addresses: plan.dimension.vertices().map(|vertex| (vertex.to_string(), plan.address(vertex))).collect(),
+            addresses: plan.seating().hosts().map(|node| (node.to_string(), plan.address(node))).collect(),
             limits: TypedLimits {
                 registrations_per_second: plan.registrations_per_second.map(|count| count as usize),
                 names_expire_after: plan.names_expire_after.clone(),

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use child::{Child, News};
 use cubecast_core::address::Host;
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use folder::ClusterFolder;
 use health::Health;
 use screen::Screen;
@@ -41,7 +43,7 @@ pub struct Plan {
     pub data: PathBuf,
     /// The host on which the nodes listen.
     pub host: Host,
-    /// One port for each node, by the vertex's index.
+    /// One port for each node, in their order.
     pub ports: Vec<u16>,
     /// The source of the dashboard's files, as typed. `None`: the files in this program.
     pub web: Option<TypedWeb>,
@@ -76,8 +78,8 @@ pub struct Plan {
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The node's vertex.
-    pub vertex: Vertex,
+    /// The node.
+    pub node: HostId,
     /// The address for clients.
     pub address: String,
     /// The port on which the node listens.
@@ -93,14 +95,23 @@ pub struct Row {
 }
 
 impl Plan {
+    /// The nodes of the cluster.
+    pub fn seating(&self) -> Seating {
+        Seating::founding(self.dimension)
+    }
+
+    fn port(&self, node: HostId) -> u16 {
+        self.ports[self.seating().index_of(node).expect("a node of this cluster")]
+    }
+
     /// The address at which clients reach a node.
-    pub fn address(&self, vertex: Vertex) -> String {
-        self.host.reached_locally().at(self.ports[vertex.index()]).to_string()
+    pub fn address(&self, node: HostId) -> String {
+        self.host.reached_locally().at(self.port(node)).to_string()
     }
 
     /// The address on which a node listens.
-    pub fn listen(&self, vertex: Vertex) -> String {
-        self.host.at(self.ports[vertex.index()]).to_string()
+    pub fn listen(&self, node: HostId) -> String {
+        self.host.at(self.port(node)).to_string()
     }
 
     /// A warning about faults for users who open a cluster to the network.
@@ -126,8 +137,8 @@ pub async fn run(plan: Plan, stop: watch::Receiver<bool>) -> Result<(), Failure>
     folder.write_nodes(&plan).map_err(|error| Failure::new(error.exit_code(), error))?;
     let (tell, news) = mpsc::unbounded_channel();
     let mut children = JoinSet::new();
-    for vertex in plan.dimension.vertices() {
-        children.spawn(Child::new(vertex, &plan, &folder).keep(tell.clone(), stop.clone()));
+    for node in plan.seating().hosts() {
+        children.spawn(Child::new(node, &plan, &folder).keep(tell.clone(), stop.clone()));
     }
     drop(tell);
     let mut view = View::new(&plan);
@@ -156,10 +167,10 @@ struct View {
 
 impl View {
     fn new(plan: &Plan) -> View {
-        let rows = plan.dimension.vertices().map(|vertex| Row {
-            vertex,
-            address: plan.address(vertex),
-            port: plan.ports[vertex.index()],
+        let rows = plan.seating().hosts().map(|node| Row {
+            node,
+            address: plan.address(node),
+            port: plan.port(node),
             pid: None,
             restarts: 0,
             health: None,
@@ -201,17 +212,17 @@ impl View {
 
     fn take_news(&mut self, news: News) {
         match &news {
-            News::Started { vertex, pid, restarts } => {
-                let row = &mut self.rows[vertex.index()];
+            News::Started { node, pid, restarts } => {
+                let Some(row) = self.rows.iter_mut().find(|row| row.node == *node) else { return };
                 (row.pid, row.restarts, row.ended) = (Some(*pid), *restarts, None);
             }
-            News::Ended { vertex, how, .. } => {
-                let row = &mut self.rows[vertex.index()];
+            News::Ended { node, how, .. } => {
+                let Some(row) = self.rows.iter_mut().find(|row| row.node == *node) else { return };
                 (row.pid, row.health, row.ended) = (None, None, Some(how.clone()));
             }
             News::Log { .. } => {}
         }
-        let row = self.rows.get(news.vertex().index()).cloned();
+        let row = self.rows.iter().find(|row| row.node == news.node()).cloned();
         self.screen.say(&news, row.as_ref());
     }
 
@@ -248,7 +259,7 @@ impl View {
 /// Why the cluster is not ready, each reason once. Empty if it is ready.
 fn waits_for(rows: &[Row]) -> Vec<String> {
     let reasons = rows.iter().flat_map(|row| match &row.health {
-        None => vec![format!("node {} is not responding", row.vertex)],
+        None => vec![format!("node {} is not responding", row.node)],
         Some(health) => health.reasons.iter().map(|reason| reason.message.clone()).collect(),
     });
     reasons.collect::<std::collections::BTreeSet<_>>().into_iter().collect()

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::visible::visible_line;
 use serde_json::json;
 
@@ -78,14 +78,14 @@ impl Screen {
         if self.form == Form::Json {
             return self.print_json(&self.json_news(news, row));
         }
-        let vertex = news.vertex();
+        let node = news.node();
         match news {
             News::Started { pid, restarts: 0, .. } if self.form == Form::Lines => {
-                self.line(&format!("Node {vertex}: started (process {pid})"))
+                self.line(&format!("Node {node}: started (process {pid})"))
             }
             News::Started { restarts: 0, .. } => {}
             News::Started { pid, restarts, .. } => {
-                self.line(&format!("Node {vertex}: restarted (process {pid}, restart {restarts})"))
+                self.line(&format!("Node {node}: restarted (process {pid}, restart {restarts})"))
             }
             News::Ended { asked: true, .. } => {}
             News::Ended { how, reason, again_in, .. } => {
@@ -94,9 +94,9 @@ impl Screen {
                     Some(pause) => format!("restarting in {}", seconds(*pause)),
                     None => "not restarted (--no-restart)".into(),
                 };
-                self.line(&format!("Node {vertex}: {how}{why}; {next} (log: {})", self.log_file(vertex)));
+                self.line(&format!("Node {node}: {how}{why}; {next} (log: {})", self.log_file(node)));
             }
-            News::Log { line, .. } => self.line(&format!("[Node {vertex}] {}", visible_line(line))),
+            News::Log { line, .. } => self.line(&format!("[Node {node}] {}", visible_line(line))),
         }
     }
 
@@ -106,10 +106,10 @@ impl Screen {
         let ready = row.health.as_ref().is_some_and(|health| health.ready);
         match self.form {
             Form::Table => {}
-            Form::Lines if state == "up" && !ready => self.line(&format!("Node {}: up, not ready yet", row.vertex)),
-            Form::Lines => self.line(&format!("Node {}: {}", row.vertex, visible_line(state))),
+            Form::Lines if state == "up" && !ready => self.line(&format!("Node {}: up, not ready yet", row.node)),
+            Form::Lines => self.line(&format!("Node {}: {}", row.node, visible_line(state))),
             Form::Json => {
-                self.print_json(&json!({"event": "state", "node": row.vertex, "state": state, "ready": ready}));
+                self.print_json(&json!({"event": "state", "node": row.node, "state": state, "ready": ready}));
             }
         }
     }
@@ -134,10 +134,8 @@ impl Screen {
                 self.line(text.trim_end());
             }
             Form::Json => {
-                let nodes: Vec<_> = rows
-                    .iter()
-                    .map(|row| json!({"node": row.vertex, "address": row.address, "pid": row.pid}))
-                    .collect();
+                let nodes: Vec<_> =
+                    rows.iter().map(|row| json!({"node": row.node, "address": row.address, "pid": row.pid})).collect();
                 self.print_json(&json!({"event": "ready", "dashboard": dashboard(rows), "nodes": nodes}));
             }
         }
@@ -170,7 +168,7 @@ impl Screen {
             let leads = health.map_or(String::new(), |health| shorten(&health.leads.join(" "), LEADS.into()));
             let (topics, messages) = health.map_or((0, 0), |health| (health.topics_led, health.messages_led));
             table.row([
-                row.vertex.to_string(),
+                row.node.to_string(),
                 state(row),
                 row.port.to_string(),
                 known(row.pid),
@@ -212,19 +210,19 @@ impl Screen {
 
     fn json_news(&self, news: &News, row: Option<&Row>) -> serde_json::Value {
         match news {
-            News::Started { vertex, pid, restarts } => {
-                json!({"event": "started", "node": vertex, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
+            News::Started { node, pid, restarts } => {
+                json!({"event": "started", "node": node, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
             }
-            News::Ended { vertex, how, reason, again_in, asked } => {
+            News::Ended { node, how, reason, again_in, asked } => {
                 let restarts_in_ms = again_in.map(|pause| pause.as_millis() as u64);
-                json!({"event": "ended", "node": vertex, "how": how, "reason": reason, "log": self.log_file(*vertex), "restarts_in_ms": restarts_in_ms, "asked": asked})
+                json!({"event": "ended", "node": node, "how": how, "reason": reason, "log": self.log_file(*node), "restarts_in_ms": restarts_in_ms, "asked": asked})
             }
-            News::Log { vertex, line } => json!({"event": "log", "node": vertex, "line": line}),
+            News::Log { node, line } => json!({"event": "log", "node": node, "line": line}),
         }
     }
 
-    fn log_file(&self, vertex: Vertex) -> String {
-        format!("{}/{vertex}.log", self.logs)
+    fn log_file(&self, node: HostId) -> String {
+        format!("{}/{node}.log", self.logs)
     }
 
     fn print_json(&self, value: &serde_json::Value) {

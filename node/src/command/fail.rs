@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::{Remote, parse_time};
@@ -22,7 +22,7 @@ use crate::output;
     cubecast fail 111 --mode wipe --for 3s   lose the disk too, then fetch the data from the neighbours\n    \
     cubecast recover 111                     end the fault early")]
 pub struct Args {
-    node: Vertex,
+    node: HostId,
     /// The kind of fault.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     mode: Mode,

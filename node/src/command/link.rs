@@ -1,8 +1,9 @@
 //! `cubecast link`: impairs or restores one direction of an edge, or both.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::Remote;
@@ -20,8 +21,8 @@ use crate::output;
     cubecast link 000 001 --delay 50 --jitter 20 --loss 0.01\n    \
     cubecast link 000 001 --up --both")]
 pub struct Args {
-    from: Vertex,
-    to: Vertex,
+    from: HostId,
+    to: HostId,
     /// Drop all frames.
     #[arg(long, conflicts_with_all = ["up", "delay", "jitter", "loss"])]
     cut: bool,
@@ -59,8 +60,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 async fn set(
     args: &Args,
     client: &CubecastClient,
-    from: Vertex,
-    to: Vertex,
+    from: HostId,
+    to: HostId,
     conditions: LinkConditions,
 ) -> Result<(), Failure> {
     let action = Action::Admin(Admin::SetLink { from, to, conditions });
@@ -72,7 +73,7 @@ impl Args {
     fn conditions(&self) -> Result<LinkConditions, Failure> {
         let conditions =
             LinkConditions { cut: self.cut, delay_ms: self.delay, jitter_ms: self.jitter, loss: self.loss };
-        if self.from.edge_to(self.to).is_none() {
+        if Seating::founded_by(self.from).edge(self.from, self.to).is_none() {
             let error = format!("{} and {} are not neighbours: neighbours differ in one bit", self.from, self.to);
             return Err(Failure::new(Failure::USAGE, error));
         }

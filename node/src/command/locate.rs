@@ -31,9 +31,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             return Ok(());
         }
         let mut table = Table::new(["node", "part", "alive", "last offset", "lag", "votes"]).numbers([3, 4]);
-        for replica in &location.members {
+        for (index, replica) in location.members.iter().enumerate() {
             let is_leader = location.leader == Some(replica.node);
-            let part = if replica.node == location.home { "home" } else { "replica" };
+            let part = if index == 0 { "home" } else { "replica" };
             let part = if is_leader { format!("{part}, leads") } else { part.into() };
             let yes = |yes: bool| String::from(if yes { "yes" } else { "no" });
             let (node, alive, votes) = (replica.node.to_string(), yes(replica.alive), yes(replica.voter));

@@ -22,7 +22,7 @@ pub struct Args {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The vertex that this node serves, for example 100.
+    /// The node that this node serves, for example 100.
     #[arg(long, value_name = "BITS")]
     node: Option<String>,
     /// The dimension of the cube, 1 to 6.

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use cubecast_core::client::{Reply, Target};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Action, Read, ReadLevel};
@@ -39,7 +39,7 @@ pub struct Args {
     no_commit: bool,
     /// Read the replica on this node. The answer names the topic's home, and the cursor does not move.
     #[arg(long, value_name = "NODE")]
-    node: Option<Vertex>,
+    node: Option<HostId>,
     /// Register and subscribe first if necessary.
     #[arg(long)]
     subscribe: bool,

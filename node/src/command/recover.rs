@@ -1,7 +1,7 @@
 //! `cubecast recover`: ends a requested fault early.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::remote::Remote;
@@ -12,7 +12,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n    cubecast recover 111")]
 pub struct Args {
-    node: Vertex,
+    node: HostId,
     #[command(flatten)]
     remote: Remote,
 }

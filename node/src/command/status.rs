@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Reply, Target};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role, StorageState};
 use cubecast_core::wire::answer::{ClusterView, Counters, Done, NodeStatus, NodeView, StorageStatus};
 use cubecast_core::wire::client::{Action, Admin, Local};
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[command(after_help = "Examples:\n    cubecast status\n    cubecast status 111\n    cubecast status --format json")]
 pub struct Args {
     /// Show one node in detail. Default: all nodes.
-    node: Option<Vertex>,
+    node: Option<HostId>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -40,7 +41,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Requests the status from the node itself. If it does not answer, shows what the other nodes report about it.
-async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Result<(), Failure> {
+async fn show_node(format: Format, client: &CubecastClient, node: HostId) -> Result<(), Failure> {
     match client.within(PATIENCE).ask(Target::Node(node), Action::Admin(Admin::Status { node: None })).await {
         Ok(reply) => match (&reply.answer.result, format) {
             (Ok(Done::Status(status)), Format::Table) => line(&node_in_detail(status)),
@@ -51,7 +52,7 @@ async fn show_node(format: Format, client: &CubecastClient, node: Vertex) -> Res
     }
 }
 
-async fn show_from_afar(format: Format, client: &CubecastClient, node: Vertex, why: &str) -> Result<(), Failure> {
+async fn show_from_afar(format: Format, client: &CubecastClient, node: HostId, why: &str) -> Result<(), Failure> {
     let view = client.cluster(Target::Any).await?;
     let seen = view.value.nodes.iter().find(|seen| seen.node == node).map(|seen| seen.state);
     let (state, seen_by) = (seen.map_or("unknown", state), view.served_by);
@@ -100,7 +101,7 @@ fn damage(reply: &Reply) -> Option<String> {
     })
 }
 
-async fn status_of(client: CubecastClient, node: Vertex) -> Result<Reply, ClientError> {
+async fn status_of(client: CubecastClient, node: HostId) -> Result<Reply, ClientError> {
     client.ask(Target::Node(node), Action::Admin(Admin::Status { node: None })).await
 }
 
@@ -121,7 +122,8 @@ fn cluster_table(view: &ClusterView, statuses: &[Option<Reply>]) -> String {
 }
 
 fn cluster_row(node: &NodeView, status: Option<&NodeStatus>) -> [String; 12] {
-    let own = status.and_then(|status| status.groups.iter().find(|group| group.home == node.node));
+    let home = Seating::founded_by(node.node).vertex_of(node.node);
+    let own = status.and_then(|status| status.groups.iter().find(|group| Some(group.home) == home));
     [
         node.node.to_string(),
         node.address.clone(),

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cubecast_core::address::{Address, Host};
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::limits::Limits as RequestLimits;
 
 use super::Config;
@@ -34,15 +36,18 @@ impl Typed {
             self.dimension,
         )?)?;
         let node = required("node", "the vertex that this node serves, for example 100", self.node)?;
-        let vertex = parse_vertex("node", dimension, &node)?;
-        let mut addresses = check_addresses(dimension, &self.addresses)?;
+        let seating = Seating::founding(dimension);
+        let node = parse_node("node", &seating, &node)?;
+        let mut addresses = check_addresses(&seating, &self.addresses)?;
+        let own = seating.index_of(node).expect("parsed by this seating");
         if let Some(advertise) = self.advertise {
-            addresses[vertex.index()] = check_reachable("advertise", &advertise)?;
+            addresses[own] = check_reachable("advertise", &advertise)?;
         }
-        check_distinct(dimension, &addresses)?;
-        let listen = check_address("listen", self.listen.as_ref().unwrap_or(&addresses[vertex.index()]))?.to_string();
+        check_distinct(&seating, &addresses)?;
+        let listen = check_address("listen", self.listen.as_ref().unwrap_or(&addresses[own]))?.to_string();
         Ok(Config {
-            vertex,
+            node,
+            seating,
             cluster: required("cluster", "the cluster's name, the same on all of its nodes", self.cluster)?,
             secret: read_secret(self.secret, self.secret_file)?,
             data: required("data", "the folder for this node's state", self.data)?,
@@ -147,17 +152,17 @@ fn required<T>(field: &'static str, what: &'static str, value: Option<T>) -> Res
     value.ok_or(ConfigError::Missing { field, what })
 }
 
-fn parse_vertex(field: &'static str, dimension: Dimension, text: &str) -> Result<Vertex, ConfigError> {
-    dimension.parse_vertex(text).map_err(|error| ConfigError::Vertex { field, error })
+fn parse_node(field: &'static str, seating: &Seating, text: &str) -> Result<HostId, ConfigError> {
+    seating.parse_host(text).map_err(|error| ConfigError::Node { field, error })
 }
 
-fn check_addresses(dimension: Dimension, typed: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
-    let mut by_vertex = BTreeMap::new();
+fn check_addresses(seating: &Seating, typed: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
+    let mut by_node = BTreeMap::new();
     for (name, address) in typed {
-        by_vertex.insert(parse_vertex("addresses", dimension, name)?, check_reachable("addresses", address)?);
+        by_node.insert(parse_node("addresses", seating, name)?, check_reachable("addresses", address)?);
     }
-    let missing = |vertex| ConfigError::NoAddress { missing: vertex, dimension: dimension.bits() };
-    dimension.vertices().map(|vertex| by_vertex.remove(&vertex).ok_or(missing(vertex))).collect()
+    let missing = |node| ConfigError::NoAddress { missing: node, dimension: seating.dimension().bits() };
+    seating.hosts().map(|node| by_node.remove(&node).ok_or(missing(node))).collect()
 }
 
 /// Parses an address. The parsed form is canonical, so equal addresses have equal texts.
@@ -185,9 +190,9 @@ fn check_reachable(field: &'static str, given: &str) -> Result<String, ConfigErr
     Ok(address.to_string())
 }
 
-fn check_distinct(dimension: Dimension, addresses: &[String]) -> Result<(), ConfigError> {
+fn check_distinct(seating: &Seating, addresses: &[String]) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
-    for (second, address) in dimension.vertices().zip(addresses) {
+    for (second, address) in seating.hosts().zip(addresses) {
         if let Some(first) = seen.insert(address, second) {
             return Err(ConfigError::SameAddress { first, second, address: address.clone() });
         }

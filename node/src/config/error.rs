@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use cubecast_core::address::AddressError;
-use cubecast_core::cube::{CubeError, Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::NotAHost;
 
 use crate::storage::SyncModeError;
 use crate::transport::handshake::MIN_SECRET;
@@ -20,9 +22,9 @@ pub enum ConfigError {
     #[error("dimension {given} is not supported by real processes; use 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
     Dimension { given: u8 },
     #[error("`{field}`: {error}")]
-    Vertex { field: &'static str, error: CubeError },
+    Node { field: &'static str, error: NotAHost },
     #[error("`addresses` has no address for node {missing}; a cube of dimension {dimension} has {nodes} nodes, and each needs an address", nodes = 1 << dimension)]
-    NoAddress { missing: Vertex, dimension: u8 },
+    NoAddress { missing: HostId, dimension: u8 },
     #[error("`{field}`: `{given}` is not a valid address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },
     #[error(
@@ -31,7 +33,7 @@ pub enum ConfigError {
     )]
     NotReachable { field: &'static str, given: String },
     #[error("`addresses`: nodes {first} and {second} have the same address {address}")]
-    SameAddress { first: Vertex, second: Vertex, address: String },
+    SameAddress { first: HostId, second: HostId, address: String },
     #[error(
         "{file} contains the cluster's secret, but other users of this machine can read or change it (mode \
          {mode:04o}); run: chmod 600 {file}",

@@ -45,7 +45,8 @@ mod typed;
 
 use std::path::PathBuf;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::limits::Limits as RequestLimits;
 
 use crate::dashboard::Dashboard;
@@ -61,8 +62,10 @@ pub use typed::{Typed, TypedLimits, TypedStorage, TypedWeb};
 /// A valid configuration of one node.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The vertex that this node serves.
-    pub vertex: Vertex,
+    /// This node.
+    pub node: HostId,
+    /// All nodes of the cluster.
+    pub seating: Seating,
     /// The cluster's name, the same on all of its nodes.
     pub cluster: String,
     /// The cluster's secret, the same on all of its nodes.
@@ -71,7 +74,7 @@ pub struct Config {
     pub data: PathBuf,
     /// The address that this node listens on, `HOST:PORT`.
     pub listen: String,
-    /// One `HOST:PORT` for each vertex, by the vertex's index. This node's own entry is its advertised address.
+    /// One `HOST:PORT` for each node, in the order of the seating. This node's own entry is its advertised address.
     pub addresses: Vec<String>,
     /// When writes are synced to the disk.
     pub sync: SyncMode,

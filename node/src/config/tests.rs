@@ -28,7 +28,7 @@ fn refused(from: &str, to: &str, expected: &str) {
 fn a_good_file_gives_its_defaults() {
     let config = check(GOOD).unwrap();
     assert_eq!(config.listen, "a:3");
-    assert_eq!(config.vertex.to_string(), "10");
+    assert_eq!(config.node.to_string(), "10");
     assert_eq!(config.sync, SyncMode::Always);
     assert!(!config.allow_faults);
 }
@@ -114,7 +114,7 @@ fn a_flag_wins_over_the_file() {
     let file: Typed = toml::from_str(GOOD).unwrap();
     let flags = Typed { node: Some("11".into()), sync: Some("never".into()), ..Typed::default() };
     let config = flags.or(file).check().unwrap();
-    assert_eq!(config.vertex.to_string(), "11");
+    assert_eq!(config.node.to_string(), "11");
     assert_eq!(config.sync, SyncMode::Never);
     assert_eq!(config.listen, "a:4");
 }

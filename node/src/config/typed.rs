@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
-    /// The vertex that this node serves, as d bits.
+    /// This node, named by the d bits of its vertex.
     pub node: Option<String>,
     /// The dimension d of the cube.
     pub dimension: Option<u8>,
@@ -35,7 +35,7 @@ pub struct Typed {
     pub allow_origin: Option<Vec<String>>,
     /// Accepted hosts, in addition to those in `addresses`.
     pub allow_host: Option<Vec<String>>,
-    /// One `HOST:PORT` for each vertex of the cube.
+    /// One `HOST:PORT` for each node of the cube.
     #[serde(default)]
     pub addresses: BTreeMap<String, String>,
     /// The table `[limits]`.

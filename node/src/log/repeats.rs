@@ -38,7 +38,7 @@ struct Shared {
     counted: Condvar,
 }
 
-/// A call site, and the vertices that its line is about.
+/// A call site, and the nodes and groups that its line is about.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind(Identifier, String);
 
@@ -154,7 +154,7 @@ impl Sum {
     }
 }
 
-/// The relevant parts of a line: its message, and the vertices that it is about. Names chosen by clients do not
+/// The relevant parts of a line: its message, and the nodes and groups that it is about. Names chosen by clients do not
 /// separate groups.
 #[derive(Default)]
 struct Line {
@@ -169,7 +169,8 @@ impl Visit for Line {
                 self.message = format!("{value:?}");
                 self.message.truncate(self.message.floor_char_boundary(TEXT));
             }
-            // A client chooses the subject of a request; that subject is a string. The subjects here are vertices.
+            // A client chooses the subject of a request; that subject is a string. The subjects here are nodes and
+            // groups.
             "peer" | "group" | "subject" => {
                 let _ = write!(self.about, "{value:?} ");
             }

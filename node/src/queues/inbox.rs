@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::{ConnectionId, Input};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -17,8 +17,8 @@ pub enum Arrival {
     Inputs(Vec<Input>),
     ClientOpened { connection: ConnectionId, mailbox: ClientMailbox },
     ClientClosed { connection: ConnectionId },
-    PeerOpened { peer: Vertex, mailbox: PeerMailbox },
-    PeerClosed { peer: Vertex },
+    PeerOpened { peer: HostId, mailbox: PeerMailbox },
+    PeerClosed { peer: HostId },
 }
 
 /// The runtime has ended and accepts no more messages.

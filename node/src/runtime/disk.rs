@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::Input;
 use cubecast_core::store::{ReadMessages, WriteBatch};
 use tokio::sync::mpsc;
@@ -52,7 +52,7 @@ pub trait Disk: Send + 'static {
 /// The storage thread, with its events converted into inputs.
 #[derive(Debug)]
 pub struct ThreadedDisk {
-    vertex: Vertex,
+    node: HostId,
     thread: StorageThread,
     events: mpsc::UnboundedReceiver<StorageEvent>,
     /// Events of work that was completed during submission and not yet reported. Later submissions are reported
@@ -64,12 +64,12 @@ pub struct ThreadedDisk {
 
 impl ThreadedDisk {
     /// Starts the storage thread. An error means that the thread could not be started.
-    pub fn start(vertex: Vertex, store: RedbStore, sync: SyncMode) -> std::io::Result<ThreadedDisk> {
+    pub fn start(node: HostId, store: RedbStore, sync: SyncMode) -> std::io::Result<ThreadedDisk> {
         let (tell, events) = mpsc::unbounded_channel();
         let metrics = store.metrics();
         // If the runtime has ended, nothing needs the event.
         let thread = StorageThread::spawn(store, sync, metrics, move |event| drop(tell.send(event)))?;
-        Ok(ThreadedDisk { vertex, thread, events, done: VecDeque::new(), refused: None })
+        Ok(ThreadedDisk { node, thread, events, done: VecDeque::new(), refused: None })
     }
 
     fn translate(&self, event: StorageEvent) -> Result<Input, DiskFailed> {
@@ -77,7 +77,7 @@ impl ThreadedDisk {
             StorageEvent::Written { number } => Ok(Input::Written { number }),
             StorageEvent::MessagesRead { read, result } => Ok(Input::MessagesRead { read, result }),
             StorageEvent::Reopened { recovered, report } => {
-                log::opened(self.vertex, &report);
+                log::opened(self.node, &report);
                 Ok(Input::StorageReopened { recovered })
             }
             StorageEvent::Measured { space } => Ok(Input::StorageMeasured { space }),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::{ConnectionId, Dismissal, Effect, Input};
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::peer::PeerFrame;
@@ -48,9 +48,9 @@ pub struct Runtime<M, D> {
     signals: Signals,
     metrics: Arc<Metrics>,
     clients: HashMap<ConnectionId, ClientMailbox>,
-    peers: BTreeMap<Vertex, PeerMailbox>,
+    peers: BTreeMap<HostId, PeerMailbox>,
     /// The frames of this turn for each neighbour. They leave as one message at the turn's end.
-    leaving: BTreeMap<Vertex, Vec<PeerFrame>>,
+    leaving: BTreeMap<HostId, Vec<PeerFrame>>,
     /// The event that was sent last.
     last_event: Option<Arc<SharedEvent>>,
     submitted: u64,

@@ -123,9 +123,10 @@ fn decode(bytes: [u8; SLOT_BYTES], owner: u32) -> Option<CommitMarker> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
     fn owner(name: &str) -> FolderIdentity {
-        FolderIdentity::new(name, "010".parse().unwrap())
+        FolderIdentity::new(name, "010".parse().unwrap(), Dimension::new(3).unwrap())
     }
 
     #[test]

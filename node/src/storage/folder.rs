@@ -23,7 +23,7 @@ use super::room;
 use crate::private;
 
 /// The version of the folder's layout and of the rows in the store.
-pub(super) const FORMAT: u32 = 5;
+pub(super) const FORMAT: u32 = 6;
 
 const LOCK: &str = "lock";
 const OWNER: &str = "owner.json";
@@ -234,9 +234,12 @@ fn sync_folder(_path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::identity::HostId;
+    use cubecast_core::seating::Seating;
 
-    fn identity(cluster: &str, vertex: &str) -> FolderIdentity {
-        FolderIdentity::new(cluster, vertex.parse().unwrap())
+    fn identity(cluster: &str, node: &str) -> FolderIdentity {
+        let node: HostId = node.parse().unwrap();
+        FolderIdentity::new(cluster, node, Seating::founded_by(node).dimension())
     }
 
     #[test]

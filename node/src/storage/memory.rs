@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::reading::{Unreadable, read_through};
@@ -20,7 +20,7 @@ use super::report::OpenReport;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     record: Option<NodeRecord>,
-    groups: BTreeMap<Vertex, Group>,
+    groups: BTreeMap<GroupId, Group>,
     outbox: BTreeMap<u64, Command>,
 }
 
@@ -59,7 +59,7 @@ impl MemoryStore {
         }
     }
 
-    fn group(&mut self, group: Vertex) -> &mut Group {
+    fn group(&mut self, group: GroupId) -> &mut Group {
         self.groups.entry(group).or_default()
     }
 
@@ -84,7 +84,7 @@ impl Group {
         self.hard_state != HardState::default() || self.checkpoint.is_some() || !self.log.is_empty()
     }
 
-    fn recovered((group, state): (&Vertex, &Group)) -> RecoveredGroup {
+    fn recovered((group, state): (&GroupId, &Group)) -> RecoveredGroup {
         RecoveredGroup {
             group: *group,
             hard_state: state.hard_state,
@@ -120,7 +120,7 @@ impl LogStore for MemoryStore {
         let no_rows = std::iter::empty::<Result<(Offset, fn() -> Row<Vec<StoredMessage>>), Unreadable>>();
         read_through(read, no_rows, messages).map_err(|Unreadable { bad, lost }| StorageError::Unreadable {
             folder: "memory".into(),
-            what: bad.to_string(),
+            what: format!("message {} {}", lost.from, bad.why),
             lost,
         })
     }

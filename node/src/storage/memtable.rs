@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord, Write, WriteBatch};
@@ -29,7 +29,7 @@ pub(super) struct Memtable {
     bytes: u64,
     /// In order: the tables compare each record with the one before.
     records: Vec<NodeRecord>,
-    groups: BTreeMap<Vertex, MemtableGroup>,
+    groups: BTreeMap<GroupId, MemtableGroup>,
     /// `None`: removed.
     outbox: BTreeMap<u64, Option<Command>>,
 }
@@ -79,12 +79,12 @@ impl Memtable {
         self.groups.values().flat_map(|group| group.topics.values()).any(|topic| topic.dropped)
     }
 
-    pub(super) fn topic(&self, group: Vertex, topic: TopicId) -> Option<&MemtableTopic> {
+    pub(super) fn topic(&self, group: GroupId, topic: TopicId) -> Option<&MemtableTopic> {
         self.groups.get(&group)?.topics.get(&topic)
     }
 
     /// The topics of a group that have messages here.
-    pub(super) fn topics(&self, group: Vertex) -> impl Iterator<Item = TopicId> {
+    pub(super) fn topics(&self, group: GroupId) -> impl Iterator<Item = TopicId> {
         let topics = self.groups.get(&group).into_iter().flat_map(|group| &group.topics);
         topics.filter(|(_, topic)| !topic.messages.is_empty()).map(|(id, _)| *id)
     }
@@ -128,7 +128,7 @@ impl Memtable {
         }
     }
 
-    fn group(&mut self, group: Vertex) -> &mut MemtableGroup {
+    fn group(&mut self, group: GroupId) -> &mut MemtableGroup {
         self.groups.entry(group).or_default()
     }
 }
@@ -175,7 +175,7 @@ impl MemtableGroup {
         self.log = through.checked_add(1).map(|kept| self.log.split_off(&kept)).unwrap_or_default();
     }
 
-    fn flush(&self, id: Vertex, tables: &mut Tables<'_>) -> Changed {
+    fn flush(&self, id: GroupId, tables: &mut Tables<'_>) -> Changed {
         if let Some(state) = &self.hard_state {
             tables.put_hard_state(id, state)?;
         }

@@ -124,7 +124,7 @@ pub(super) fn open(
         journals.clear().map_err(io_failed)?;
     }
 
-    let (database, contents) = guard(folder.path(), "opening the store", || {
+    let (database, contents) = guard(folder, "opening the store", || {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             // Reads the whole file, at about 1 GB/s from memory. Without this check, one flipped bit in a properly
@@ -188,7 +188,7 @@ fn first_transaction(
 ) -> Result<Contents, Failure> {
     let transaction = database.begin_write()?;
     flush_journals(&transaction, journals)?;
-    let mut contents = recover::read(&transaction)?;
+    let mut contents = recover::read(&transaction, identity.dimension)?;
     accept(&transaction, &mut contents, identity, marker, report)?;
     let acknowledged = marker.map_or(0, |commit_marker| commit_marker.number);
     contents.transaction = contents.transaction.max(acknowledged) + 1;

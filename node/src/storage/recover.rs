@@ -1,6 +1,7 @@
 //! Reads the state of a folder, lets core judge it, and writes the changes that the judgement requires.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::GroupId;
 use cubecast_core::store::recovery::{CutTail, Found, Recovery};
 use cubecast_core::store::{NodeRecord, Recovered, RecoveredGroup};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
@@ -27,8 +28,8 @@ pub(super) struct Contents {
     pub usage: Usage,
 }
 
-/// Reads everything except the messages. Damaged log ends are deleted in the same transaction.
-pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> {
+/// Reads everything except the messages, from the folder of a node of this cube. Damaged log ends are deleted in the same transaction.
+pub(super) fn read(transaction: &WriteTransaction, cube: Dimension) -> Result<Contents, Failure> {
     let number = transaction_number(transaction)?;
     let meta = transaction.open_table(rows::META)?;
     let owner: Option<FolderIdentity> = read_meta(&meta, RowKey::Owner)?.transpose()?;
@@ -36,7 +37,7 @@ pub(super) fn read(transaction: &WriteTransaction) -> Result<Contents, Failure> 
     // Only a statistic: if it is missing or damaged, no space counts as free.
     let usage = read_meta(&meta, RowKey::Usage)?.and_then(Row::ok).unwrap_or_default();
     drop(meta);
-    let Recovery { recovered, cuts } = find(transaction, record)?.recover()?;
+    let Recovery { recovered, cuts } = find(transaction, record)?.recover(cube)?;
     cut_logs(transaction, &recovered.groups, &cuts)?;
     let complete = owner.is_some() && number.is_some();
     let empty = owner.is_none() && number.is_none() && recovered == Recovered::default();
@@ -58,10 +59,10 @@ pub(super) fn is_dropping(transaction: &WriteTransaction) -> Result<bool, Failur
 }
 
 /// Records that these groups lost the end of their log. The record stays until the node takes a new identity.
-pub(super) fn note_cut(transaction: &WriteTransaction, groups: impl Iterator<Item = Vertex>) -> Result<(), Failure> {
+pub(super) fn note_cut(transaction: &WriteTransaction, groups: impl Iterator<Item = GroupId>) -> Result<(), Failure> {
     let mut table = transaction.open_table(rows::CUT)?;
     for group in groups {
-        table.insert(group.to_code(), [].as_slice())?;
+        table.insert(group.code(), [].as_slice())?;
     }
     Ok(())
 }
@@ -106,7 +107,7 @@ fn cut_logs(transaction: &WriteTransaction, groups: &[RecoveredGroup], cuts: &[C
     let mut hard_states = transaction.open_table(rows::HARD_STATE)?;
     let mut rows = RowWriter::default();
     for cut in cuts {
-        let code = cut.group.to_code();
+        let code = cut.group.code();
         log.retain_in((code, cut.from_index)..=(code, u64::MAX), |_, _| false)?;
         for group in groups.iter().filter(|group| group.group == cut.group) {
             hard_states.insert(code, rows.encode(RowKey::HardState(code), &group.hard_state))?;

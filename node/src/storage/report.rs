@@ -49,8 +49,8 @@ impl fmt::Display for OpenReport {
             (false, true) => "data folder was not closed properly and has been recovered",
         };
         write!(f, "{state}: {} bytes checked in {} ms", self.file_bytes, self.took.as_millis())?;
-        for CutTail { group, from_index, why } in &self.cut {
-            write!(f, "; the log of group {group} was damaged at its end ({why}) and truncated at entry {from_index}")?;
+        for CutTail { name, from_index, why, .. } in &self.cut {
+            write!(f, "; the log of group {name} was damaged at its end ({why}) and truncated at entry {from_index}")?;
         }
         if let Some(RolledBack { acknowledged, found }) = self.rolled_back {
             write!(f, "; acknowledged transactions {} to {acknowledged} were lost by damage", found + 1)?;

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::StoredMessage;
 use cubecast_core::store::ReadMessages;
@@ -25,7 +25,7 @@ const MESSAGE_OVERHEAD: usize = 128;
 const EMPTY_PLACES: usize = 64;
 
 /// The key of a row: group, topic, and the offset of its last message.
-type Place = (Vertex, TopicId, Offset);
+type Place = (GroupId, TopicId, Offset);
 
 #[derive(Debug, Default)]
 pub(super) struct RowCache {
@@ -44,7 +44,7 @@ struct Kept {
 
 impl RowCache {
     /// Caches the messages of a row, which have consecutive offsets.
-    pub(super) fn keep(&mut self, group: Vertex, topic: TopicId, run: Vec<StoredMessage>) {
+    pub(super) fn keep(&mut self, group: GroupId, topic: TopicId, run: Vec<StoredMessage>) {
         let Some(last) = run.last() else { return };
         let place = (group, topic, last.offset);
         let bytes = ROW_OVERHEAD + run.iter().map(|message| MESSAGE_OVERHEAD + message.content.len()).sum::<usize>();
@@ -79,7 +79,7 @@ impl RowCache {
     }
 
     /// Removes the rows of a deleted topic.
-    pub(super) fn forget(&mut self, group: Vertex, topic: TopicId) {
+    pub(super) fn forget(&mut self, group: GroupId, topic: TopicId) {
         let range = (group, topic, Offset(0))..=(group, topic, Offset(u64::MAX));
         let gone: Vec<Place> = self.rows.range(range).map(|(place, _)| *place).collect();
         gone.iter().for_each(|place| self.remove(place));
@@ -104,13 +104,14 @@ impl RowCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::VertexId;
     use cubecast_core::store::ReadId;
     use cubecast_core::time::Timestamp;
 
     const TOPIC: TopicId = TopicId(1);
 
-    fn group() -> Vertex {
-        "010".parse().unwrap()
+    fn group() -> GroupId {
+        GroupId::Home(VertexId(2))
     }
 
     fn run(offsets: std::ops::Range<u64>, bytes: usize) -> Vec<StoredMessage> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::RangeInclusive;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::journal::BadRecord;
@@ -26,6 +26,8 @@ pub(super) enum Failure {
     /// Of the journal's file.
     Io(io::Error),
     Bad(BadRow),
+    /// A node may not start on these rows.
+    Refused(Refused),
     /// A read met a damaged row of messages.
     Unreadable(Unreadable),
     /// Damage that no single row shows.
@@ -76,7 +78,7 @@ impl From<BadRecord> for Failure {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        Failure::Damaged(refused.to_string())
+        Failure::Refused(refused)
     }
 }
 
@@ -197,23 +199,23 @@ impl<'t> Tables<'t> {
         self.put_meta(RowKey::Record, record)
     }
 
-    pub(super) fn put_hard_state(&mut self, group: Vertex, state: &HardState) -> Changed {
-        let group = group.to_code();
+    pub(super) fn put_hard_state(&mut self, group: GroupId, state: &HardState) -> Changed {
+        let group = group.code();
         let value = self.rows.encode(RowKey::HardState(group), state);
         table(&mut self.hard_state, self.transaction, rows::HARD_STATE)?.insert(group, value)?;
         Ok(())
     }
 
-    pub(super) fn put_checkpoint(&mut self, group: Vertex, checkpoint: &Checkpoint) -> Changed {
-        let group = group.to_code();
+    pub(super) fn put_checkpoint(&mut self, group: GroupId, checkpoint: &Checkpoint) -> Changed {
+        let group = group.code();
         let value = self.rows.encode(RowKey::Checkpoint(group), checkpoint);
         let checkpoints = table(&mut self.checkpoint, self.transaction, rows::CHECKPOINT)?;
         self.grown += replaced(value, checkpoints.insert(group, value)?);
         Ok(())
     }
 
-    pub(super) fn put_entries<'e>(&mut self, group: Vertex, entries: impl Iterator<Item = &'e LogEntry>) -> Changed {
-        let group = group.to_code();
+    pub(super) fn put_entries<'e>(&mut self, group: GroupId, entries: impl Iterator<Item = &'e LogEntry>) -> Changed {
+        let group = group.code();
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         for entry in entries {
             let value = self.rows.encode(RowKey::Log(group, entry.index), entry);
@@ -222,8 +224,8 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn remove_log(&mut self, group: Vertex, indexes: RangeInclusive<u64>) -> Changed {
-        let group = group.to_code();
+    pub(super) fn remove_log(&mut self, group: GroupId, indexes: RangeInclusive<u64>) -> Changed {
+        let group = group.code();
         let log = table(&mut self.log, self.transaction, rows::LOG)?;
         let range = (group, *indexes.start())..=(group, *indexes.end());
         if log.range(range.clone())?.next().is_some() {
@@ -232,8 +234,8 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn put_messages(&mut self, group: Vertex, topic: TopicId, messages: &[StoredMessage]) -> Changed {
-        let group = group.to_code();
+    pub(super) fn put_messages(&mut self, group: GroupId, topic: TopicId, messages: &[StoredMessage]) -> Changed {
+        let group = group.code();
         while self.dropping && self.is_dropping(group, topic)? {
             self.drop_piece(group, topic.0)?;
         }
@@ -253,8 +255,8 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    pub(super) fn drop_messages(&mut self, group: Vertex, topic: TopicId) -> Changed {
-        self.drop_piece(group.to_code(), topic.0)
+    pub(super) fn drop_messages(&mut self, group: GroupId, topic: TopicId) -> Changed {
+        self.drop_piece(group.code(), topic.0)
     }
 
     pub(super) fn put_outbox(&mut self, id: u64, command: &Command) -> Changed {

@@ -193,7 +193,7 @@ impl Connection<'_> {
             let requests = match message {
                 Message::Text(_) | Message::Binary(_) => {
                     self.binary.store(matches!(message, Message::Binary(_)), Relaxed);
-                    let rules = self.context.rules;
+                    let rules = self.context.rules.clone();
                     beside(size, move || parse(&message, &rules)).await
                 }
                 Message::Ping(_) => {
@@ -257,7 +257,7 @@ impl Connection<'_> {
 
     fn refuse(&self, malformed: Malformed) {
         self.context.metrics.bad_requests.inc();
-        let served_by = self.context.vertex();
+        let served_by = self.context.node();
         let answer = Answer { id: malformed.id, served_by, hops: None, result: Err(malformed.failure) };
         // The receiver belongs to the same task; if it is gone, the client is gone.
         let _ = self.refusals.send(answer);
@@ -417,11 +417,11 @@ async fn say_goodbye(
             let goodbye = Goodbye::new(CloseCode::Protocol, "the connection ended without a close frame");
             return farewell::close_half_closed(socket, &goodbye, within).await;
         }
-        Ending::Broken(why) => return debug!(node = %context.vertex(), "Client connection broke: {why}"),
+        Ending::Broken(why) => return debug!(node = %context.node(), "Client connection broke: {why}"),
         Ending::Refused(goodbye) => goodbye,
         Ending::Dismissed => dismissed,
     };
-    debug!(node = %context.vertex(), "Client closed: {}", goodbye.reason);
+    debug!(node = %context.node(), "Client closed: {}", goodbye.reason);
     if goodbye.code == CloseCode::Size {
         // If this cannot be sent, the close frame cannot be sent either.
         let _ = timeout(within, say_too_large(&mut socket, &goodbye.reason, context, binary)).await;
@@ -436,7 +436,7 @@ async fn say_too_large(
     binary: bool,
 ) -> Result<(), Error> {
     let result = Err(ErrorCode::TooLarge.because(reason));
-    let answer = Answer { id: None, served_by: context.vertex(), hops: None, result };
+    let answer = Answer { id: None, served_by: context.node(), hops: None, result };
     for message in encode(&[Outbound::Frame(ServerFrame::Answer(answer))], binary) {
         socket.send(message).await?;
     }

@@ -1,9 +1,9 @@
-//! Outgoing connections. Of two neighbours, the one with the lower vertex dials, so each edge has one connection.
+//! Outgoing connections. Of two neighbours, the one with the lower number dials, so each edge has one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use hyper::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,7 +26,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// Maintains a connection to one neighbour until the node stops.
-pub async fn run(context: Arc<ServerContext>, peer: Vertex, address: String) {
+pub async fn run(context: Arc<ServerContext>, peer: HostId, address: String) {
     let mut pause = FIRST_PAUSE;
     let mut trouble = Trouble::default();
     loop {
@@ -58,8 +58,8 @@ pub async fn run(context: Arc<ServerContext>, peer: Vertex, address: String) {
 }
 
 /// Whether this node dials the neighbour. Otherwise the neighbour dials this node.
-pub fn dials(me: Vertex, peer: Vertex) -> bool {
-    me.index() < peer.index()
+pub fn dials(me: HostId, peer: HostId) -> bool {
+    me < peer
 }
 
 async fn gate_open(context: &ServerContext) -> PeerGate {
@@ -73,7 +73,7 @@ async fn gate_open(context: &ServerContext) -> PeerGate {
 
 async fn connect(
     context: &Arc<ServerContext>,
-    peer: Vertex,
+    peer: HostId,
     address: &str,
 ) -> Result<(Socket, super::peer_table::PeerSlot), DialError> {
     let stream =
@@ -127,8 +127,8 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn tell(&mut self, context: &ServerContext, peer: Vertex, address: &str, error: &DialError) {
-        let (node, text) = (context.vertex(), error.to_string());
+    fn tell(&mut self, context: &ServerContext, peer: HostId, address: &str, error: &DialError) {
+        let (node, text) = (context.node(), error.to_string());
         match &self.told {
             Some((told, at)) if *told == text && at.elapsed() < TELL_AGAIN => {
                 debug!(%node, %peer, "Neighbour {peer} at {address}: {text}");
@@ -145,12 +145,14 @@ impl Trouble {
 mod tests {
     use super::*;
     use cubecast_core::cube::Dimension;
+    use cubecast_core::seating::Seating;
 
     #[test]
     fn every_edge_is_dialed_from_exactly_one_end() {
-        for vertex in Dimension::new(4).unwrap().vertices() {
-            for peer in vertex.neighbours() {
-                assert_ne!(dials(vertex, peer), dials(peer, vertex));
+        let seating = Seating::founding(Dimension::new(4).unwrap());
+        for node in seating.hosts() {
+            for peer in seating.neighbours(node) {
+                assert_ne!(dials(node, peer), dials(peer, node));
             }
         }
     }

@@ -16,7 +16,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use futures_util::{SinkExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ use super::farewell::{self, Goodbye};
 /// The WebSocket subprotocol that distinguishes neighbours from clients.
 pub const SUBPROTOCOL: &str = "cubecast-peer.1";
 /// The version of the protocol between neighbours. Both must use the same.
-pub const PROTOCOL: u16 = 4;
+pub const PROTOCOL: u16 = 5;
 /// The time limit of a handshake.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The delay before a wrong proof is answered. The connection stays open meanwhile, which limits the rate of guesses.
@@ -84,9 +86,11 @@ impl fmt::Debug for Secret {
 pub struct Credentials {
     /// The cluster's name.
     pub cluster: String,
-    /// The vertex that this process serves.
-    pub vertex: Vertex,
-    /// A random number that distinguishes this process from others with the same vertex.
+    /// This node.
+    pub node: HostId,
+    /// All nodes of the cluster.
+    pub seating: Seating,
+    /// A random number that distinguishes this process from others that run as the same node.
     pub instance: u64,
     /// The cluster's secret.
     pub secret: Secret,
@@ -101,11 +105,11 @@ pub enum RefusalCode {
     OtherCluster = 4002,
     OtherDimension = 4003,
     OtherProtocol = 4004,
-    /// The two vertices do not share an edge.
+    /// The two nodes do not share an edge.
     NotANeighbour = 4005,
-    /// The acceptor serves another vertex than the dialed one.
+    /// The acceptor is another node than the dialed one.
     NotMe = 4006,
-    /// Another process with the same vertex is connected and alive.
+    /// Another process that runs as the same node is connected and alive.
     Taken = 4007,
     /// The node is stopped by a requested fault and accepts no neighbours now.
     NotNow = 4008,
@@ -147,8 +151,8 @@ pub enum HandshakeError {
 /// A neighbour with proven identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Proven {
-    /// Its vertex.
-    pub vertex: Vertex,
+    /// The node.
+    pub node: HostId,
     /// The random number of its process.
     pub instance: u64,
 }
@@ -159,8 +163,8 @@ struct Hello {
     protocol: u16,
     cluster: String,
     dimension: Dimension,
-    from: Vertex,
-    to: Vertex,
+    from: HostId,
+    to: HostId,
     instance: u64,
     nonce: [u8; 32],
 }
@@ -182,7 +186,7 @@ enum Step {
 }
 
 /// The dialer's side. Success means that the acceptor has proven its identity and admitted this node.
-pub async fn dial<S>(socket: &mut WebSocketStream<S>, me: &Credentials, to: Vertex) -> Result<Proven, HandshakeError>
+pub async fn dial<S>(socket: &mut WebSocketStream<S>, me: &Credentials, to: HostId) -> Result<Proven, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -192,10 +196,10 @@ where
         let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
         let transcript = [mine.as_str(), theirs.as_str()];
         let them = me.check_hello(&theirs)?;
-        if them.vertex != to {
+        if them.node != to {
             return Err(Refusal::new(
                 RefusalCode::NotMe,
-                format!("connected to node {to}, but node {} answered", them.vertex),
+                format!("connected to node {to}, but node {} answered", them.node),
             )
             .into());
         }
@@ -216,7 +220,7 @@ where
     in_time(async {
         let Step::Hello { hello: theirs } = receive(socket).await? else { return Err(out_of_turn()) };
         let proven = me.check_hello(&theirs)?;
-        let mine = encode(&me.hello(proven.vertex));
+        let mine = encode(&me.hello(proven.node));
         let transcript = [theirs.as_str(), mine.as_str()];
         send(socket, &Step::Hello { hello: mine.clone() }).await?;
         let Step::Proof { proof } = receive(socket).await? else { return Err(out_of_turn()) };
@@ -248,15 +252,14 @@ where
 }
 
 impl Credentials {
-    fn hello(&self, to: Vertex) -> Hello {
+    fn hello(&self, to: HostId) -> Hello {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
-        let dimension = self.vertex.dimension();
         Hello {
             protocol: PROTOCOL,
             cluster: self.cluster.clone(),
-            dimension,
-            from: self.vertex,
+            dimension: self.seating.dimension(),
+            from: self.node,
             to,
             instance: self.instance,
             nonce,
@@ -266,7 +269,7 @@ impl Credentials {
     /// Checks everything about a neighbour except its secret.
     fn check_hello(&self, text: &str) -> Result<Proven, Refusal> {
         let refuse = |code, reason: String| Err(Refusal::new(code, reason));
-        let me = self.vertex;
+        let me = self.node;
         let theirs: Hello =
             serde_json::from_str(text).map_err(|_| Refusal::new(RefusalCode::Malformed, "the hello is malformed"))?;
         if theirs.protocol != PROTOCOL {
@@ -278,22 +281,23 @@ impl Credentials {
         if theirs.cluster != self.cluster {
             return refuse(RefusalCode::OtherCluster, format!("node {me} belongs to another cluster"));
         }
-        if theirs.dimension != me.dimension() || theirs.from.dimension() != me.dimension() {
+        let dimension = self.seating.dimension();
+        if theirs.dimension != dimension || !self.seating.has(theirs.from) {
             return refuse(
                 RefusalCode::OtherDimension,
-                format!("the cube of node {me} has dimension {}", me.dimension().bits()),
+                format!("the cube of node {me} has dimension {}", dimension.bits()),
             );
         }
         if theirs.from == me {
             return refuse(RefusalCode::Taken, format!("node {me} is this process: two processes use the same id"));
         }
-        if theirs.from.edge_to(me).is_none() {
+        if self.seating.edge(theirs.from, me).is_none() {
             return refuse(RefusalCode::NotANeighbour, format!("node {} is not a neighbour of node {me}", theirs.from));
         }
         if theirs.to != me {
             return refuse(RefusalCode::NotMe, format!("this is node {me}, not node {}", theirs.to));
         }
-        Ok(Proven { vertex: theirs.from, instance: theirs.instance })
+        Ok(Proven { node: theirs.from, instance: theirs.instance })
     }
 }
 
@@ -360,9 +364,10 @@ mod tests {
         )
     }
 
-    fn node(vertex: &str, secret: &str) -> Credentials {
+    fn node(name: &str, secret: &str) -> Credentials {
         let secret = Secret::new(secret.as_bytes()).expect("long enough");
-        Credentials { cluster: "test".into(), vertex: vertex.parse().expect("a vertex"), instance: 7, secret }
+        let node: HostId = name.parse().expect("a node");
+        Credentials { cluster: "test".into(), node, seating: Seating::founded_by(node), instance: 7, secret }
     }
 
     async fn accept_and_welcome(socket: &mut Side, me: &Credentials) -> Result<Proven, HandshakeError> {
@@ -375,9 +380,9 @@ mod tests {
         let (mut dialer, mut acceptor) = pair().await;
         let (lower, higher) = (node("00", "the same for both of us"), node("01", "the same for both of us"));
         let (dialed, accepted) =
-            tokio::join!(dial(&mut dialer, &lower, higher.vertex), accept_and_welcome(&mut acceptor, &higher));
-        assert_eq!(dialed.map(|proven| proven.vertex), Ok(higher.vertex));
-        assert_eq!(accepted.map(|proven| proven.vertex), Ok(lower.vertex));
+            tokio::join!(dial(&mut dialer, &lower, higher.node), accept_and_welcome(&mut acceptor, &higher));
+        assert_eq!(dialed.map(|proven| proven.node), Ok(higher.node));
+        assert_eq!(accepted.map(|proven| proven.node), Ok(lower.node));
     }
 
     /// Everything that an acceptor with this secret sends to a dialer with a wrong proof, without the acceptor's
@@ -386,7 +391,7 @@ mod tests {
         let (mut dialer, mut acceptor) = pair().await;
         let me = node("01", secret);
         let stranger = async {
-            let hello = encode(&node("00", "guessed, and guessed wrongly").hello(me.vertex));
+            let hello = encode(&node("00", "guessed, and guessed wrongly").hello(me.node));
             send(&mut dialer, &Step::Hello { hello }).await.expect("it is taken");
             let mut told = Vec::new();
             while let Some(Ok(message)) = dialer.next().await {
@@ -434,12 +439,12 @@ mod tests {
         let (me, to) = (node("00", "the secret of the dialer"), node("01", "some other secret of a liar"));
         let liar = async {
             let Ok(Step::Hello { .. }) = receive(&mut acceptor).await else { panic!("no hello") };
-            send(&mut acceptor, &Step::Hello { hello: encode(&to.hello(me.vertex)) }).await.expect("it is taken");
+            send(&mut acceptor, &Step::Hello { hello: encode(&to.hello(me.node)) }).await.expect("it is taken");
             let Ok(Step::Proof { proof }) = receive(&mut acceptor).await else { panic!("no proof") };
             // The dialer's own proof, sent back, proves nothing.
             send(&mut acceptor, &Step::Welcome { proof }).await.expect("it is taken");
         };
-        let (dialed, ()) = tokio::join!(dial(&mut dialer, &me, to.vertex), liar);
+        let (dialed, ()) = tokio::join!(dial(&mut dialer, &me, to.node), liar);
         let error = dialed.expect_err("a wrong proof");
         assert!(
             matches!(&error, HandshakeError::Refused(refusal) if refusal.code == RefusalCode::WrongSecret),

@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Checks until the node stops.
 pub async fn watch(context: Arc<ServerContext>, address: String) {
-    let node = context.vertex();
+    let node = context.node();
     let mut looks_alone = 0_u32;
     loop {
         tokio::select! {
@@ -26,7 +26,7 @@ pub async fn watch(context: Arc<ServerContext>, address: String) {
         looks_alone = if alone { looks_alone + 1 } else { 0 };
         // Warns after 5, 10, 20, 40 ... seconds, so that an isolated node does not fill its log.
         if looks_alone.is_power_of_two() {
-            let neighbours: Vec<_> = node.neighbours().map(|peer| peer.to_string()).collect();
+            let neighbours: Vec<_> = context.seating().neighbours(node).map(|peer| peer.to_string()).collect();
             warn!(
                 %node,
                 "Node {node} is not connected to any of its neighbours {}. Check that they run, that they are \

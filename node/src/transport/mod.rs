@@ -35,8 +35,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
+use cubecast_core::seating::Seating;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -114,7 +115,7 @@ pub struct ServerContext {
     pub places: Arc<Places>,
     /// Connections that are not WebSockets yet.
     pub undecided: Undecided,
-    /// Limits and dimension that requests are checked against.
+    /// Limits and nodes that requests are checked against.
     pub rules: Rules,
     /// The accepted origins and hosts.
     pub origins: OriginRules,
@@ -139,9 +140,14 @@ pub struct ServerContext {
 }
 
 impl ServerContext {
-    /// The vertex that this node serves.
-    pub fn vertex(&self) -> Vertex {
-        self.credentials.vertex
+    /// This node.
+    pub fn node(&self) -> HostId {
+        self.credentials.node
+    }
+
+    /// All nodes of the cluster.
+    pub fn seating(&self) -> &Seating {
+        &self.rules.seating
     }
 
     /// Completes when the disk is not behind.

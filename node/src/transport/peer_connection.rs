@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::Input;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -33,13 +33,13 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Serves one neighbour until the connection breaks or must be closed. `gate`: the state of the peer gate when the
 /// neighbour was admitted.
-pub async fn serve(mut socket: Socket, peer: Vertex, slot: PeerSlot, gate: PeerGate, context: &ServerContext) {
+pub async fn serve(mut socket: Socket, peer: HostId, slot: PeerSlot, gate: PeerGate, context: &ServerContext) {
     let (mailbox, queue) = peer_mailbox();
     if context.inbox.send(Arrival::PeerOpened { peer, mailbox }, 0).await.is_err() {
         return farewell::close(socket, Some(&Goodbye::shutting_down()), GOODBYE).await;
     }
     context.metrics.peer_connections.inc();
-    let node = context.vertex();
+    let node = context.node();
     info!(%node, %peer, "Node {node} connected to neighbour {peer}");
     let (mut sink, mut stream) = (&mut socket).split();
     let ending = tokio::select! {
@@ -89,7 +89,7 @@ impl Ending {
     }
 }
 
-async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSlot, context: &ServerContext) -> Ending {
+async fn read(stream: &mut SplitStream<&mut Socket>, peer: HostId, slot: &PeerSlot, context: &ServerContext) -> Ending {
     loop {
         let message = match stream.next().await {
             Some(Ok(message)) => message,
@@ -121,8 +121,8 @@ async fn read(stream: &mut SplitStream<&mut Socket>, peer: Vertex, slot: &PeerSl
     }
 }
 
-async fn take_in(bytes: &Bytes, peer: Vertex, context: &ServerContext) -> Result<(), Ending> {
-    let (inputs, outcome) = match codec::decode_peer(bytes, context.vertex().dimension()) {
+async fn take_in(bytes: &Bytes, peer: HostId, context: &ServerContext) -> Result<(), Ending> {
+    let (inputs, outcome) = match codec::decode_peer(bytes, context.seating()) {
         Ok(frames) => (frames.into_iter().map(|frame| Input::PeerFrame { from: peer, frame }).collect(), Ok(())),
         // The handshake checked that both sides use the same version.
         Err(error) => {

@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::handshake::{Proven, Refusal, RefusalCode};
 
-/// A connection without input for this long may be replaced by another process with the same vertex. Connections
+/// A connection without input for this long may be replaced by another process with the same node. Connections
 /// carry a WebSocket ping every second.
 const ALIVE_WITHIN: Duration = Duration::from_millis(2500);
 
 /// The current connections to neighbours.
 #[derive(Debug, Default)]
 pub struct PeerTable {
-    slots: Mutex<HashMap<Vertex, Arc<Shared>>>,
+    slots: Mutex<HashMap<HostId, Arc<Shared>>>,
 }
 
 /// The state shared by the table and a connection.
@@ -35,14 +35,14 @@ struct Shared {
 /// The right to be the connection to one neighbour. Dropped after the connection has reported its end.
 #[derive(Debug)]
 pub struct PeerSlot {
-    peer: Vertex,
+    peer: HostId,
     shared: Arc<Shared>,
     table: Arc<PeerTable>,
 }
 
 impl PeerTable {
     /// Admits a neighbour. An older connection of the same process, or a silent one, is replaced: this waits for its
-    /// end. A live connection of another process is not replaced: two processes use the same vertex, and the new one
+    /// end. A live connection of another process is not replaced: two processes use the same node, and the new one
     /// is refused.
     pub async fn admit(self: &Arc<Self>, peer: Proven) -> Result<PeerSlot, Refusal> {
         loop {
@@ -60,10 +60,10 @@ impl PeerTable {
 
     fn try_admit(self: &Arc<Self>, peer: Proven) -> Result<Result<PeerSlot, Arc<Shared>>, Refusal> {
         let mut slots = self.slots.lock().expect("no thread panics while it holds this lock");
-        if let Some(former) = slots.get(&peer.vertex) {
+        if let Some(former) = slots.get(&peer.node) {
             if former.instance != peer.instance && former.is_alive() {
                 let reason =
-                    format!("another live process is connected as node {}: two processes use the same id", peer.vertex);
+                    format!("another live process is connected as node {}: two processes use the same id", peer.node);
                 return Err(Refusal::new(RefusalCode::Taken, reason));
             }
             return Ok(Err(former.clone()));
@@ -75,8 +75,8 @@ impl PeerTable {
             give_way: Notify::new(),
             gone: watch::Sender::new(false),
         });
-        slots.insert(peer.vertex, shared.clone());
-        Ok(Ok(PeerSlot { peer: peer.vertex, shared, table: self.clone() }))
+        slots.insert(peer.node, shared.clone());
+        Ok(Ok(PeerSlot { peer: peer.node, shared, table: self.clone() }))
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     use futures_util::FutureExt;
 
     fn proven(instance: u64) -> Proven {
-        Proven { vertex: "101".parse().unwrap(), instance }
+        Proven { node: "101".parse().unwrap(), instance }
     }
 
     #[tokio::test]

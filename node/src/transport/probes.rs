@@ -91,7 +91,7 @@ fn without_status(context: &ServerContext, why: &NoStatus) -> Value {
     let (state, reason) = if failed { ("failed", "node_failed") } else { ("silent", "silent") };
     let message = why.to_string();
     json!({
-        "node": context.vertex(),
+        "node": context.node(),
         "state": state,
         "ready": false,
         "reasons": [{"reason": reason, "message": message}],

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -72,13 +72,13 @@ pub async fn run(listener: TcpListener, context: Arc<ServerContext>) {
                     Ok(()) => accepting.succeeded(),
                     Err(why) => {
                         if let Some(line) = why.and_then(|why| accepting.failed(why)) {
-                            warn!(node = %context.vertex(), "{line}");
+                            warn!(node = %context.node(), "{line}");
                         }
                         accepting.next_pause()
                     }
                 };
             }
-            line = accepting.calm() => info!(node = %context.vertex(), "{line}"),
+            line = accepting.calm() => info!(node = %context.node(), "{line}"),
             // A connection ended, so accepting may succeed again if descriptors were missing.
             Some(_) = connections.join_next() => pause = Duration::ZERO,
             () = context.stopped() => break,
@@ -187,7 +187,7 @@ async fn answer_to(
     // page, but shows it the answer to a POST.
     if let Err(refused) = check_caller(&request, context) {
         context.metrics.refused_handshakes.inc();
-        warn!(node = %context.vertex(), "Request refused: {refused}");
+        warn!(node = %context.node(), "Request refused: {refused}");
         return page(StatusCode::FORBIDDEN, &format!("{refused}\n"));
     }
     let path = request.uri().path();
@@ -258,7 +258,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// Performs the handshake with a neighbour and serves it.
 async fn take_peer(mut socket: Socket, from: IpAddr, context: &Arc<ServerContext>) {
-    let node = context.vertex();
+    let node = context.node();
     let gate = *context.gate.borrow();
     let accepted = if gate.allowed {
         tokio::select! {
@@ -296,9 +296,9 @@ async fn take_peer(mut socket: Socket, from: IpAddr, context: &Arc<ServerContext
 
 /// Tells a proven neighbour that it is admitted. From now on it may send large messages. It sends none before, so
 /// changing the settings here splits no message.
-async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, Vertex), HandshakeError> {
+async fn welcome(socket: Socket, accepted: Accepted) -> Result<(Socket, HostId), HandshakeError> {
     let config = Some(websocket_config(PEER_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(socket.into_inner(), SocketRole::Server, config).await;
     let proven = handshake::welcome(&mut socket, accepted).await?;
-    Ok((socket, proven.vertex))
+    Ok((socket, proven.node))
 }

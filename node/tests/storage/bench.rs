@@ -75,8 +75,8 @@ fn publish(number: u64) -> WriteBatch {
     let entry = LogEntry { data: vec![b'x'; CONTENT_BYTES].into(), ..entry(number) };
     let message = StoredMessage { content: "x".repeat(CONTENT_BYTES).into(), ..message(number - 1) };
     let writes = [
-        Write::Append { group: vertex("010"), entries: vec![entry] },
-        Write::Messages { group: vertex("010"), topic: TopicId(1), messages: vec![message] },
+        Write::Append { group: group("010"), entries: vec![entry] },
+        Write::Messages { group: group("010"), topic: TopicId(1), messages: vec![message] },
     ];
     batch(number, writes)
 }
@@ -100,7 +100,7 @@ fn measure_open(folder: &Path) {
             .map(|offset| StoredMessage { content: "x".repeat(CONTENT_BYTES).into(), ..message(offset) })
             .collect();
         store
-            .write(vec![batch(round, [Write::Messages { group: vertex("010"), topic: TopicId(1), messages }])])
+            .write(vec![batch(round, [Write::Messages { group: group("010"), topic: TopicId(1), messages }])])
             .unwrap();
     }
     let killed = folder.with_extension("killed");

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::identity::{Incarnation, Member};
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::rows::{RowKey, decode_run};
 use cubecast_core::store::*;
@@ -81,8 +81,8 @@ fn refuses(folder: &Path, names: &str) {
     assert!(text.contains(names) && text.contains("then fetches its data from its neighbours"), "{text}");
 }
 
-fn code(group: &str) -> u32 {
-    vertex(group).to_code()
+fn code(home: &str) -> u32 {
+    group(home).code()
 }
 
 #[test]
@@ -93,13 +93,13 @@ fn a_damaged_end_of_a_log_is_cut_and_said() {
     let (store, recovered, report) = open(folder.path());
 
     let mut expected = filled();
-    let group = &mut expected.recovered.groups[0];
-    group.log.truncate(group.log.len() - 2);
-    group.tail_cut = true;
-    group.hard_state.commit = 201;
+    let cut = &mut expected.recovered.groups[0];
+    cut.log.truncate(cut.log.len() - 2);
+    cut.tail_cut = true;
+    cut.hard_state.commit = 201;
     assert_eq!(everything(&store, recovered).unwrap(), expected);
     assert_eq!(report.cut.len(), 1);
-    assert_eq!((report.cut[0].group, report.cut[0].from_index), (vertex("010"), 202));
+    assert_eq!((report.cut[0].group, report.cut[0].from_index), (group("010"), 202));
     let text = report.to_string();
     assert!(text.contains("log entry 202 of group 010 has a wrong checksum"), "{text}");
     assert!(text.contains("truncated at entry 202"), "{text}");
@@ -118,7 +118,7 @@ fn a_cut_is_remembered_until_the_node_takes_another_identity() {
     assert!(recovered.groups[0].tail_cut, "the same identity keeps the mistrust");
     assert!(report.cut.is_empty(), "nothing is cut twice");
 
-    let identity = Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(7) });
+    let identity = Some(Member { host: host("010"), incarnation: Incarnation(7) });
     store.write(vec![batch(2, [Write::Identity(NodeRecord { identity, ..record(2) })])]).unwrap();
     let (recovered, _) = store.reopen(false).unwrap();
     assert!(!recovered.groups[0].tail_cut);
@@ -205,7 +205,7 @@ fn a_damaged_row_of_messages_fails_its_reads_and_no_others() {
     assert_eq!(store.read_messages(&read("110", 7, 0, *hit.start())).unwrap().len() as u64, *hit.start());
     assert_eq!(store.read_messages(&read("110", 7, hit.end() + 1, 400)).unwrap().len() as u64, 399 - hit.end());
 
-    let repair = Write::Repair { group: vertex("110"), topic: TopicId(7), messages: hit.map(message).collect() };
+    let repair = Write::Repair { group: group("110"), topic: TopicId(7), messages: hit.map(message).collect() };
     store.write(vec![batch(14, [repair])]).unwrap();
     let killed = tempfile::tempdir().unwrap();
     copy_folder(folder.path(), killed.path());

@@ -116,7 +116,7 @@ fn an_append_replaces_the_log_from_its_first_index_on() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
     let newer = LogEntry { term: 99, ..entry(4) };
-    let replace = Write::Append { group: vertex("010"), entries: vec![newer.clone()] };
+    let replace = Write::Append { group: group("010"), entries: vec![newer.clone()] };
     store
         .write(vec![batch(1, [append("010", 1..=9), append("011", 1..=2), hard_state("010", 3)]), batch(2, [replace])])
         .unwrap();
@@ -129,12 +129,8 @@ fn an_append_replaces_the_log_from_its_first_index_on() {
 fn a_checkpoint_drops_the_log_that_it_covers_or_all_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, ..) = open(folder.path());
-    let cleared = Write::Checkpoint {
-        group: vertex("011"),
-        checkpoint: checkpoint(50, 10),
-        drop_log_through: 0,
-        clear_log: true,
-    };
+    let cleared =
+        Write::Checkpoint { group: group("011"), checkpoint: checkpoint(50, 10), drop_log_through: 0, clear_log: true };
     let appends = [append("010", 1..=9), append("011", 1..=9)];
     store.write(vec![batch(1, appends), batch(2, [put_checkpoint("010", 7, 3_000_000), cleared])]).unwrap();
     let (recovered, _) = store.reopen(false).unwrap();
@@ -222,12 +218,12 @@ fn a_dropped_topic_is_gone_at_once_and_leaves_the_disk_piece_by_piece() {
     store.reopen(false).unwrap();
     store.write(vec![batch(2, [drop_messages("010", 1)])]).unwrap();
     assert_eq!(store.read_messages(&read("010", 1, 9_000, 9_001)).unwrap(), []);
-    assert_eq!(store.topics_on_disk(vertex("010")).unwrap(), [TopicId(1), TopicId(2)]);
+    assert_eq!(store.topics_on_disk(group("010")).unwrap(), [TopicId(1), TopicId(2)]);
 
     store.reopen(false).unwrap();
     assert_eq!(store.read_messages(&read("010", 1, 9_000, 9_001)).unwrap(), []);
     while store.tidy().unwrap() {}
-    assert_eq!(store.topics_on_disk(vertex("010")).unwrap(), [TopicId(2)]);
+    assert_eq!(store.topics_on_disk(group("010")).unwrap(), [TopicId(2)]);
     assert_eq!(store.read_messages(&read("010", 2, 0, 9)).unwrap().len(), 3);
     assert!(!store.tidy().unwrap());
 }
@@ -252,7 +248,7 @@ fn a_wipe_keeps_nothing_but_the_lock() {
     let (recovered, report) = store.reopen(true).unwrap();
     assert_eq!(recovered, Recovered::default());
     assert!(report.new, "{report}");
-    assert_eq!(store.topics_on_disk(vertex("010")).unwrap(), []);
+    assert_eq!(store.topics_on_disk(group("010")).unwrap(), []);
     assert!(matches!(try_open(folder.path()), Err(StorageError::InUse { .. })));
 
     fill(&mut store);
@@ -277,7 +273,7 @@ fn another_nodes_folder_is_refused_and_left_alone() {
     let (mut store, ..) = open(folder.path());
     fill(&mut store);
     drop(store);
-    let stranger = FolderIdentity::new("test", vertex("011"));
+    let stranger = FolderIdentity::new("test", host("011"), identity().dimension);
     let error = RedbStore::open(folder.path(), &stranger, SyncMode::Always).unwrap_err();
     assert!(matches!(error, StorageError::ForeignFolder { .. }), "{error}");
     let (store, recovered, report) = open(folder.path());

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use cubecast_core::cube::Vertex;
-use cubecast_core::identity::{NodeId, RequestKey};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::{GroupId, HostId, Member, RequestKey};
 use cubecast_core::names::{Offset, PublisherId, Sequence, TopicId, TopicName};
 use cubecast_core::records::{EntryKind, LogEntry, StoredMessage};
 use cubecast_core::store::*;
@@ -13,13 +13,18 @@ use cubecast_core::topics::command::{Command, Op};
 use cubecast_node::storage::*;
 
 /// A vertex from its bits.
-pub fn vertex(text: &str) -> Vertex {
+pub fn host(text: &str) -> HostId {
     text.parse().unwrap()
+}
+
+/// The group of this home.
+pub fn group(home: &str) -> GroupId {
+    GroupId::of(home.parse().unwrap())
 }
 
 /// The owner of the test folders.
 pub fn identity() -> FolderIdentity {
-    FolderIdentity::new("test", vertex("010"))
+    FolderIdentity::new("test", host("010"), Dimension::new(3).unwrap())
 }
 
 /// Opens a store that syncs always; panics on an error.
@@ -39,12 +44,12 @@ pub fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
 
 /// The record of node 010 after this many starts.
 pub fn record(starts: u64) -> NodeRecord {
-    let me = vertex("010");
+    let me = host("010");
     NodeRecord {
-        identity: Some(NodeId::founding(me)),
-        vertex: me,
+        identity: Some(Member::founding(me)),
+        host: me,
         starts,
-        met: vec![(vertex("011"), NodeId::founding(me).incarnation)],
+        met: vec![(host("011"), Member::founding(me).incarnation)],
     }
 }
 
@@ -59,35 +64,30 @@ pub fn entry(index: u64) -> LogEntry {
 }
 
 /// A write that appends the entries with these indexes.
-pub fn append(group: &str, indexes: impl Iterator<Item = u64>) -> Write {
-    Write::Append { group: vertex(group), entries: indexes.map(entry).collect() }
+pub fn append(home: &str, indexes: impl Iterator<Item = u64>) -> Write {
+    Write::Append { group: group(home), entries: indexes.map(entry).collect() }
 }
 
 /// A write of a hard state with this commit index.
-pub fn hard_state(group: &str, commit: u64) -> Write {
-    Write::HardState { group: vertex(group), state: HardState { term: 9, vote: 0, commit } }
+pub fn hard_state(home: &str, commit: u64) -> Write {
+    Write::HardState { group: group(home), state: HardState { term: 9, vote: 0, commit } }
 }
 
 /// A checkpoint with a state of `bytes` bytes.
 pub fn checkpoint(index: u64, bytes: usize) -> Checkpoint {
     let state = (0..bytes).map(|at| (at * 31 % 251) as u8).collect();
-    Checkpoint { index, term: 1, voters: vec![NodeId::founding(vertex("010"))], learners: vec![], state }
+    Checkpoint { index, term: 1, voters: vec![Member::founding(host("010"))], learners: vec![], state }
 }
 
 /// A write of a checkpoint that drops the log through its index.
-pub fn put_checkpoint(group: &str, index: u64, bytes: usize) -> Write {
+pub fn put_checkpoint(home: &str, index: u64, bytes: usize) -> Write {
     let checkpoint = checkpoint(index, bytes);
-    Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through: index, clear_log: false }
+    Write::Checkpoint { group: group(home), checkpoint, drop_log_through: index, clear_log: false }
 }
 
 /// A write as a snapshot makes it: the checkpoint replaces the log.
-pub fn replace_log(group: &str, index: u64) -> Write {
-    Write::Checkpoint {
-        group: vertex(group),
-        checkpoint: checkpoint(index, 9),
-        drop_log_through: index,
-        clear_log: true,
-    }
+pub fn replace_log(home: &str, index: u64) -> Write {
+    Write::Checkpoint { group: group(home), checkpoint: checkpoint(index, 9), drop_log_through: index, clear_log: true }
 }
 
 /// The message with this offset.
@@ -102,19 +102,19 @@ pub fn message(offset: u64) -> StoredMessage {
 }
 
 /// A write of the messages with these offsets.
-pub fn messages(group: &str, topic: u64, offsets: impl Iterator<Item = u64>) -> Write {
-    Write::Messages { group: vertex(group), topic: TopicId(topic), messages: offsets.map(message).collect() }
+pub fn messages(home: &str, topic: u64, offsets: impl Iterator<Item = u64>) -> Write {
+    Write::Messages { group: group(home), topic: TopicId(topic), messages: offsets.map(message).collect() }
 }
 
 /// A write that deletes a topic's messages.
-pub fn drop_messages(group: &str, topic: u64) -> Write {
-    Write::DropMessages { group: vertex(group), topic: TopicId(topic) }
+pub fn drop_messages(home: &str, topic: u64) -> Write {
+    Write::DropMessages { group: group(home), topic: TopicId(topic) }
 }
 
 /// The command with this number.
 pub fn command(number: u64) -> Command {
     Command {
-        key: RequestKey { coordinator: NodeId::founding(vertex("010")), number },
+        key: RequestKey { coordinator: Member::founding(host("010")), number },
         time: Timestamp(number),
         op: Op::Publish {
             publisher: PublisherId::new("pia").unwrap(),
@@ -126,10 +126,10 @@ pub fn command(number: u64) -> Command {
 }
 
 /// A read of the messages `from..end` without other limits.
-pub fn read(group: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
+pub fn read(home: &str, topic: u64, from: u64, end: u64) -> ReadMessages {
     ReadMessages {
         read: ReadId(from),
-        group: vertex(group),
+        group: group(home),
         topic: TopicId(topic),
         from: Offset(from),
         end: Offset(end),
@@ -171,15 +171,16 @@ pub struct Everything {
     /// The recovered state.
     pub recovered: Recovered,
     /// The messages, by group and topic.
-    pub messages: Vec<(Vertex, TopicId, Vec<StoredMessage>)>,
+    pub messages: Vec<(GroupId, TopicId, Vec<StoredMessage>)>,
 }
 
 /// Reads everything. `Err`: the store reports unreadable data.
 pub fn everything(store: &RedbStore, recovered: Recovered) -> Result<Everything, StorageError> {
     let mut found = Vec::new();
-    for group in ["010", "110"].map(vertex) {
+    for name in ["010", "110"] {
+        let group = self::group(name);
         for topic in store.topics_on_disk(group)? {
-            let all = ReadMessages { topic, ..read(&group.to_string(), 0, 0, u64::MAX) };
+            let all = ReadMessages { topic, ..read(name, 0, 0, u64::MAX) };
             found.push((group, topic, store.read_messages(&all)?));
         }
     }
@@ -198,8 +199,8 @@ pub fn filled_and_killed() -> Everything {
 
 /// The content of a store after [`fill`].
 pub fn filled() -> Everything {
-    let group = |name: &str, commit, checkpoint, log: std::ops::RangeInclusive<u64>| RecoveredGroup {
-        group: vertex(name),
+    let recovered = |name: &str, commit, checkpoint, log: std::ops::RangeInclusive<u64>| RecoveredGroup {
+        group: group(name),
         hard_state: HardState { term: 9, vote: 0, commit },
         checkpoint,
         log: log.map(entry).collect(),
@@ -208,12 +209,15 @@ pub fn filled() -> Everything {
     Everything {
         recovered: Recovered {
             record: Some(record(1)),
-            groups: vec![group("010", 203, Some(checkpoint(150, 20_000)), 151..=203), group("110", 50, None, 1..=50)],
+            groups: vec![
+                recovered("010", 203, Some(checkpoint(150, 20_000)), 151..=203),
+                recovered("110", 50, None, 1..=50),
+            ],
             outbox: (0..10).filter(|id| *id != 3).map(|id| (id, command(id))).collect(),
         },
         messages: vec![
-            (vertex("010"), TopicId(1), (0..200).map(message).collect()),
-            (vertex("110"), TopicId(7), (0..400).map(message).collect()),
+            (group("010"), TopicId(1), (0..200).map(message).collect()),
+            (group("110"), TopicId(7), (0..400).map(message).collect()),
         ],
     }
 }

@@ -149,7 +149,7 @@ fn a_large_topic_is_deleted_while_nothing_else_waits() {
     thread.submit(StorageCommand::Write(batch(2, [drop_messages("010", 1)]))).unwrap();
     thread.close().unwrap();
     assert!(matches!(events.iter().last(), Some(StorageEvent::Written { number: 2 })));
-    assert_eq!(open(folder.path()).0.topics_on_disk(vertex("010")).unwrap(), []);
+    assert_eq!(open(folder.path()).0.topics_on_disk(group("010")).unwrap(), []);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_write_goes_behind_what_is_queued_and_waits_where_it_is_to_be_synced() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ..) = RedbStore::open(folder.path(), &identity(), SyncMode::Never).unwrap();
     let (thread, events, gate, calls) = gated_with(store, SyncMode::Never);
-    let deletion = Write::DropMessages { group: vertex("010"), topic: TopicId(1) };
+    let deletion = Write::DropMessages { group: group("010"), topic: TopicId(1) };
     thread.submit(StorageCommand::Write(batch(1, [deletion]))).unwrap();
     gate.at_a_write();
     assert!(is_queued(thread.submit(write(2))));
@@ -283,7 +283,7 @@ fn a_queue_that_grows_past_its_limit_is_refused() {
     let big = |number| {
         let data = vec![0; 16 << 20].into();
         let entries = vec![LogEntry { data, ..entry(number) }];
-        StorageCommand::Write(batch(number, [Write::Append { group: vertex("010"), entries }]))
+        StorageCommand::Write(batch(number, [Write::Append { group: group("010"), entries }]))
     };
     assert!(!thread.is_behind());
     let refused = loop {

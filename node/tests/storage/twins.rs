@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use cubecast_core::identity::{Incarnation, NodeId};
+use cubecast_core::bugs::Bugs;
+use cubecast_core::identity::{Incarnation, Member};
 use cubecast_core::names::TopicId;
 use cubecast_core::records::StoredMessage;
 use cubecast_core::store::rows::RowKey;
@@ -29,7 +30,7 @@ impl Twins {
     fn new() -> Twins {
         let folder = tempfile::tempdir().unwrap();
         let (engine, ..) = try_open_unsynced(folder.path()).unwrap();
-        Twins { folder, engine: Some(engine), disk: Disk::default(), written: 0 }
+        Twins { folder, engine: Some(engine), disk: Disk::new(identity().dimension, Bugs::default()), written: 0 }
     }
 
     fn with(writes: impl IntoIterator<Item = Write>) -> Twins {
@@ -106,7 +107,7 @@ impl Twins {
                 Ok(recovered)
             }
             (Err(error @ StorageError::Damaged { .. }), Err(refused)) => {
-                let (error, refused) = (error.to_string(), refused.to_string());
+                let (error, refused) = (error.to_string(), refused.text(identity().dimension));
                 assert!(error.contains(&refused), "{error}, but {refused}");
                 Err(refused)
             }
@@ -136,7 +137,7 @@ impl Twins {
 
 #[test]
 fn damage_means_the_same_to_the_engine_and_to_the_simulated_disk() {
-    let code = |group: &str| vertex(group).to_code();
+    let code = |home: &str| group(home).code();
     // The damaged rows, why the start refuses, and how many entries are cut off group 010's log of 151 to 203.
     let cases: [(&[RowKey], Option<&str>, usize); 11] = [
         (&[], None, 0),
@@ -154,7 +155,7 @@ fn damage_means_the_same_to_the_engine_and_to_the_simulated_disk() {
     for (rows, refused, cut) in cases {
         let mut twins = Twins::filled();
         for row in rows {
-            assert!(twins.damage(Damage::Row(*row), &mut fastrand::Rng::with_seed(1)).is_some(), "{row}");
+            assert!(twins.damage(Damage::Row(*row), &mut fastrand::Rng::with_seed(1)).is_some(), "{row:?}");
         }
         match (twins.start(), refused) {
             (Err(why), Some(expected)) => assert!(why.contains(expected), "{why}"),
@@ -191,7 +192,7 @@ fn what_is_missing_means_the_same_to_both() {
 #[test]
 fn files_that_are_lost_mean_the_same_to_both() {
     let identity = |incarnation| {
-        let identity = Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(incarnation) });
+        let identity = Some(Member { host: host("010"), incarnation: Incarnation(incarnation) });
         Write::Identity(NodeRecord { identity, ..record(1) })
     };
     for (commit_marker, journals) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -217,12 +218,8 @@ fn files_that_are_lost_mean_the_same_to_both() {
 
 #[test]
 fn a_log_that_is_cut_before_its_checkpoint_goes_on_behind_it_on_both() {
-    let checkpoint = Write::Checkpoint {
-        group: vertex("010"),
-        checkpoint: checkpoint(9, 50),
-        drop_log_through: 4,
-        clear_log: false,
-    };
+    let checkpoint =
+        Write::Checkpoint { group: group("010"), checkpoint: checkpoint(9, 50), drop_log_through: 4, clear_log: false };
     let mut twins = Twins::with([append("010", 1..=9), hard_state("010", 9), checkpoint]);
     twins.damage(Damage::LogTail, &mut fastrand::Rng::with_seed(1)).unwrap();
     let group = twins.start().unwrap().groups.remove(0);
@@ -251,7 +248,7 @@ fn a_read_ends_and_fails_at_the_same_message_on_both() {
     look(&twins);
     twins.start().unwrap();
     look(&twins);
-    twins.damage(Damage::Row(RowKey::Messages(vertex("010").to_code(), 1, 49)), &mut fastrand::Rng::with_seed(1));
+    twins.damage(Damage::Row(RowKey::Messages(group("010").code(), 1, 49)), &mut fastrand::Rng::with_seed(1));
     twins.start().unwrap();
     for (from, end) in [(0, 1), (20, 99), (49, 50), (50, 53), (55, 60)] {
         assert!(twins.read(&read("010", 1, from, end)).is_err(), "{from} to {end}");
@@ -309,8 +306,8 @@ fn look_around(twins: &Twins, random: &mut fastrand::Rng) {
     }
 }
 
-fn another_identity() -> Option<NodeId> {
-    Some(NodeId { vertex: vertex("010"), incarnation: Incarnation(7) })
+fn another_identity() -> Option<Member> {
+    Some(Member { host: host("010"), incarnation: Incarnation(7) })
 }
 
 /// Produces writes like those of a node.
@@ -335,38 +332,38 @@ impl Author {
 
     fn some_write(&mut self, random: &mut fastrand::Rng) -> Write {
         let at = random.usize(0..2);
-        let group = GROUPS[at];
+        let home = GROUPS[at];
         let log = &mut self.logs[at];
         match random.u8(0..12) {
             0..4 => {
                 let from = (log.last + 1).saturating_sub(random.u64(0..3)).max(log.checkpoint + 1);
                 log.last = from + random.u64(0..5);
-                append(group, from..=log.last)
+                append(home, from..=log.last)
             }
-            4 => hard_state(group, random.u64(log.checkpoint..=log.last)),
+            4 => hard_state(home, random.u64(log.checkpoint..=log.last)),
             5 => {
                 log.checkpoint = random.u64(log.checkpoint..=log.last);
                 let drop_log_through = log.checkpoint.saturating_sub(random.u64(0..4));
                 let checkpoint = checkpoint(log.checkpoint, 30);
-                Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through, clear_log: false }
+                Write::Checkpoint { group: group(home), checkpoint, drop_log_through, clear_log: false }
             }
             6 => {
                 log.last += 5;
                 log.checkpoint = log.last;
                 let checkpoint = checkpoint(log.last, 30);
-                Write::Checkpoint { group: vertex(group), checkpoint, drop_log_through: 0, clear_log: true }
+                Write::Checkpoint { group: group(home), checkpoint, drop_log_through: 0, clear_log: true }
             }
             7..10 => {
                 let topic = random.usize(0..2);
                 let next = &mut self.offsets[at][topic];
                 let from = next.saturating_sub(random.u64(0..3));
                 *next = from.max(*next) + random.u64(0..5);
-                messages(group, topic as u64 + 1, from..*next)
+                messages(home, topic as u64 + 1, from..*next)
             }
             10 => {
                 let topic = random.usize(0..2);
                 self.offsets[at][topic] = 0;
-                drop_messages(group, topic as u64 + 1)
+                drop_messages(home, topic as u64 + 1)
             }
             _ => match random.u8(0..4) {
                 0 => {
@@ -383,7 +380,7 @@ impl Author {
     /// Logs may have lost their ends.
     fn go_on_from(&mut self, recovered: &Recovered) {
         for (name, log) in GROUPS.iter().zip(&mut self.logs) {
-            let found = recovered.groups.iter().find(|group| group.group == vertex(name));
+            let found = recovered.groups.iter().find(|found| found.group == group(name));
             let last = found.and_then(|group| group.log.last()).map_or(log.checkpoint, |entry| entry.index);
             log.last = last.max(log.checkpoint);
         }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::support::{Options, TestNode, credentials, in_time, open, ping, secret, start, start_on, vertex};
+use super::support::{Options, TestNode, credentials, host, in_time, open, ping, secret, start, start_on};
 
 /// Connects to the node as a neighbour.
 async fn knock(node: &TestNode, me: &Credentials) -> (Socket, Result<Proven, HandshakeError>) {
     let mut socket = open(&node.address, &[("sec-websocket-protocol", SUBPROTOCOL)]).await.unwrap();
-    let result = in_time("the handshake", dial(&mut socket, me, node.vertex)).await;
+    let result = in_time("the handshake", dial(&mut socket, me, node.node)).await;
     (socket, result)
 }
 
@@ -45,8 +45,8 @@ async fn pair() -> (TestNode, TestNode) {
     let (first, second) =
         (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address_of = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
-    let to_second = vec![(vertex("01"), address_of(&second))];
-    let to_first = vec![(vertex("00"), address_of(&first))];
+    let to_second = vec![(host("01"), address_of(&second))];
+    let to_first = vec![(host("00"), address_of(&first))];
     let first = start_on(first, Options { neighbours: to_second, ..Options::of("00") });
     let second = start_on(second, Options { neighbours: to_first, ..Options::of("01") });
     (first, second)
@@ -67,7 +67,7 @@ async fn neighbours_with_one_secret_find_each_other_and_frames_keep_their_order(
     }
     for number in 0..50 {
         let frame = second.sees("a frame", |input| matches!(input, Input::PeerFrame { .. })).await;
-        assert_eq!(frame, Input::PeerFrame { from: vertex("00"), frame: ping(number) });
+        assert_eq!(frame, Input::PeerFrame { from: host("00"), frame: ping(number) });
     }
     first.stop().await.unwrap();
     second.sees("the end of the connection", is_disconnected).await;
@@ -121,7 +121,7 @@ async fn who_does_not_fit_is_refused_with_the_reason() {
         );
     }
     let (_, taken) = knock(&node, &good).await;
-    assert_eq!(taken.unwrap().vertex, vertex("00"));
+    assert_eq!(taken.unwrap().node, host("00"));
     node.sees("the good one", is_connected).await;
     assert!(!node.peer_history().iter().any(|entry| entry.starts_with('+')));
 }
@@ -130,7 +130,7 @@ async fn who_does_not_fit_is_refused_with_the_reason() {
 async fn a_dialer_does_not_trust_a_node_with_another_secret() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let mut node = start(Options { neighbours: vec![(vertex("01"), address)], ..Options::of("00") }).await;
+    let mut node = start(Options { neighbours: vec![(host("01"), address)], ..Options::of("00") }).await;
     let (stream, _) = in_time("the dialer", listener.accept()).await.unwrap();
     let mut socket = in_time("its upgrade", take_upgrade(stream)).await;
     let hello: Value = next_step(&mut socket).await;

@@ -5,9 +5,10 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
 use cubecast_core::io::{Dismissal, Effect, Input};
 use cubecast_core::names::{Offset, PublisherId, TopicName};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Obstacle, Role};
 use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::{
@@ -45,14 +46,15 @@ pub async fn in_time<T>(what: &str, step: impl Future<Output = T>) -> T {
     tokio::time::timeout(GUARD, step).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
-/// A vertex from its bits.
-pub fn vertex(text: &str) -> Vertex {
+/// A node from its bits.
+pub fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
 /// Credentials with the tests' secret.
 pub fn credentials(text: &str, instance: u64) -> Credentials {
-    Credentials { cluster: "test".into(), vertex: vertex(text), instance, secret: secret("the secret of the tests") }
+    let (node, secret) = (host(text), secret("the secret of the tests"));
+    Credentials { cluster: "test".into(), node, seating: Seating::founded_by(node), instance, secret }
 }
 
 /// A secret with this text.
@@ -72,7 +74,7 @@ pub fn secret(text: &str) -> Secret {
 /// | delete_topic | the client is dismissed, as by a requested crash |
 /// | any other | `Watching` |
 struct FakeMachine {
-    me: Vertex,
+    me: HostId,
     failed: bool,
     /// Whether each of the node's groups is usable, for its status.
     usable: Vec<bool>,
@@ -146,9 +148,10 @@ impl FakeMachine {
     }
 }
 
-fn group(home: Vertex, usable: bool) -> GroupStatus {
+fn group(host: HostId, usable: bool) -> GroupStatus {
+    let seating = Seating::founded_by(host);
     GroupStatus {
-        home,
+        home: seating.vertex_of(host).unwrap(),
         role: Role::Follower,
         term: 1,
         leader: None,
@@ -156,7 +159,7 @@ fn group(home: Vertex, usable: bool) -> GroupStatus {
         obstacle: (!usable).then_some(Obstacle::NoQuorum),
         voters_up: 1 + u32::from(usable),
         voters_needed: 2,
-        voters: home.neighbours().chain([home]).collect(),
+        voters: seating.neighbours(host).chain([host]).collect(),
         learners: Vec::new(),
         last_index: 0,
         commit_index: 0,
@@ -224,8 +227,8 @@ impl Disk for FakeDisk {
 
 /// A node under test.
 pub struct TestNode {
-    /// The vertex that it serves.
-    pub vertex: Vertex,
+    /// Its name.
+    pub node: HostId,
     /// Its `HOST:PORT`.
     pub address: String,
     /// The inputs of its machine.
@@ -243,7 +246,7 @@ pub struct Options {
     /// The source of the dashboard's files.
     pub dashboard: Dashboard,
     /// The addresses of the neighbours that the node is to dial.
-    pub neighbours: Vec<(Vertex, String)>,
+    pub neighbours: Vec<(HostId, String)>,
     /// Origins that may connect.
     pub allow_origin: Vec<String>,
     /// Whether each of the node's groups accepts publishes.
@@ -251,10 +254,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The default options of the node with this vertex.
+    /// The default options of the node with this name.
     pub fn of(name: &str) -> Options {
         Options {
-            credentials: credentials(name, 1000 + vertex(name).index() as u64),
+            credentials: credentials(name, 1000 + u64::from(host(name).number())),
             limits: Limits::default(),
             dashboard: Dashboard::Off,
             neighbours: Vec::new(),
@@ -272,13 +275,13 @@ pub async fn start(options: Options) -> TestNode {
 
 /// Starts a node on this listener.
 pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
-    let me = options.credentials.vertex;
-    let dimension: Dimension = me.dimension();
+    let me = options.credentials.node;
+    let seating = options.credentials.seating.clone();
     let address = listener.local_addr().unwrap().to_string();
     // Nothing listens at this address, so dialing it fails at once.
-    let mut addresses = vec!["127.0.0.1:1".to_owned(); dimension.size()];
+    let mut addresses = vec!["127.0.0.1:1".to_owned(); seating.hosts().len()];
     for (peer, address) in options.neighbours {
-        addresses[peer.index()] = address;
+        addresses[seating.index_of(peer).unwrap()] = address;
     }
     let (tell, told) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
@@ -286,13 +289,13 @@ pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
         credentials: options.credentials,
         addresses,
         limits: options.limits,
-        rules: Rules { limits: ContentLimits::default(), dimension },
+        rules: Rules { limits: ContentLimits::default(), seating },
         origins: OriginRules { allowed: options.allow_origin, own_hosts: Vec::new() },
         dashboard: options.dashboard,
     };
     let machine = FakeMachine { me, failed: false, usable: options.usable, told: tell };
     let running = tokio::spawn(serve(machine, FakeDisk::default(), Clock::start(), settings, listener, stopped));
-    TestNode { vertex: me, address, told, stop, running }
+    TestNode { node: me, address, told, stop, running }
 }
 
 impl TestNode {

@@ -8,8 +8,8 @@ use cubecast_core::wire::binary::{
 use cubecast_core::wire::json::render;
 use cubecast_core::wire::peer::{LinkState, PeerFrame};
 
-use crate::cube;
 use crate::memory::{Allowance, within};
+use crate::seating;
 
 /// A message is a list of frames, and frames contain lists of these. Frames between neighbours carry the answers for
 /// clients too.
@@ -58,7 +58,7 @@ fn check_json(frame: &ServerFrame) {
 
 /// Checks a binary message from a neighbour.
 pub fn check_peer(input: &[u8]) {
-    if decode_peer_frames(input, cube()).is_err() {
+    if decode_peer_frames(input, &seating()).is_err() {
         // Random bytes rarely have a correct checksum, so it is corrected first.
         let mut fitting = input.to_vec();
         let_peer_message_fit(&mut fitting);
@@ -68,9 +68,9 @@ pub fn check_peer(input: &[u8]) {
 }
 
 fn check_fitting(input: &[u8]) {
-    let Ok(frames) = within(FRAMES, input.len(), || decode_peer_frames(input, cube())) else { return };
+    let Ok(frames) = within(FRAMES, input.len(), || decode_peer_frames(input, &seating())) else { return };
     let again = encode_peer_frames(&frames);
-    let decoded = decode_peer_frames(&again, cube()).expect("what was encoded decodes");
+    let decoded = decode_peer_frames(&again, &seating()).expect("what was encoded decodes");
     assert_eq!(encode_peer_frames(&decoded), again);
     for frame in frames {
         if let PeerFrame::Packet(packet) = frame {

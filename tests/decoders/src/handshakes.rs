@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::cube;
 use crate::memory::{Allowance, within};
+use crate::seating;
 
 /// The second number covers a connection's own buffers. (serde keeps each value of an object until the step is known.)
 const KNOCK: Allowance = Allowance { per_byte: 32, beside: 64 << 10 };
@@ -41,7 +41,8 @@ fn why_refused(input: &[u8]) -> Option<HandshakeError> {
 fn acceptor() -> Credentials {
     Credentials {
         cluster: "demo".into(),
-        vertex: cube().vertex(4).expect("it lies on the cube"),
+        node: "100".parse().expect("a node"),
+        seating: seating(),
         instance: 7,
         secret: Secret::new(b"sixteen bytes at least").expect("it is long enough"),
     }

@@ -66,3 +66,8 @@ pub const DECODERS: &[Decoder] = &[
 pub fn cube() -> cubecast_core::cube::Dimension {
     cubecast_core::cube::Dimension::new(3).expect("three dimensions can be had")
 }
+
+/// The nodes of a cluster with that cube.
+pub fn seating() -> cubecast_core::seating::Seating {
+    cubecast_core::seating::Seating::founding(cube())
+}

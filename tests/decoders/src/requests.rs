@@ -9,8 +9,8 @@ use cubecast_core::wire::limits::Limits;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cube;
 use crate::memory::{Allowance, within};
+use crate::seating;
 
 /// The longest field counts twice: unescaped in a buffer, and as its value. Beside it, a list has at most 65 values.
 const JSON: Allowance = Allowance { per_byte: 4, beside: 8 << 10 };
@@ -21,7 +21,7 @@ const BINARY: Allowance = Allowance { per_byte: 64, beside: 2 << 10 };
 pub fn check_json(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else { return };
     let limits = Limits::default();
-    let parsed = within(JSON, input.len(), || parse_request(text, &limits, cube()));
+    let parsed = within(JSON, input.len(), || parse_request(text, &limits, &seating()));
     if let Ok(request) = parsed {
         check_meaning(&request);
     }
@@ -29,7 +29,7 @@ pub fn check_json(input: &[u8]) {
 
 /// Checks a binary message of requests.
 pub fn check_binary(input: &[u8]) {
-    let decoded = within(BINARY, input.len(), || decode_requests(input, &Limits::default(), cube()));
+    let decoded = within(BINARY, input.len(), || decode_requests(input, &Limits::default(), &seating()));
     decoded.iter().flatten().for_each(check_meaning);
     let good: Vec<Request> = decoded.into_iter().flatten().collect();
     check_binary_again(&good);
@@ -39,11 +39,11 @@ pub fn check_binary(input: &[u8]) {
 fn check_meaning(request: &Request) {
     check_binary_again(std::slice::from_ref(request));
     let text = json_of(request);
-    assert_eq!(parse_request(&text, &Limits::default(), cube()), Ok(in_json(request)), "{text}");
+    assert_eq!(parse_request(&text, &Limits::default(), &seating()), Ok(in_json(request)), "{text}");
 }
 
 fn check_binary_again(requests: &[Request]) {
-    let again = decode_requests(&encode_requests(requests), &Limits::default(), cube());
+    let again = decode_requests(&encode_requests(requests), &Limits::default(), &seating());
     assert_eq!(again, requests.iter().cloned().map(Ok).collect::<Vec<_>>());
 }
 

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeTuple;
 use serde::{Serialize, Serializer};
 
+use crate::cube;
 use crate::memory::{Allowance, within};
 
 /// A list may claim as many commands as bytes are left; a command takes 112 bytes of memory.
@@ -37,7 +38,7 @@ pub fn check_rows(input: &[u8]) {
     let _ = within(ROWS, bytes, || {
         let mut found = Found::default();
         let told = rows.iter().try_for_each(|row| row.tell(&mut found));
-        told.and_then(|()| found.recover()).map_err(|refused| refused.to_string())
+        told.and_then(|()| found.recover(cube())).map_err(|refused| refused.text(cube()))
     });
 }
 
@@ -79,7 +80,7 @@ struct StoredRow {
 }
 
 impl StoredRow {
-    const GROUP: u32 = 0b1100;
+    const GROUP: u32 = 0b100;
     /// Rows of this kind and above get a wrong checksum.
     const DAMAGED: u8 = 128;
 

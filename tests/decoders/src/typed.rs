@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use cubecast_core::address::{Address, Host};
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_node::cluster::ports::BasePort;
 use cubecast_node::command::remote::parse_time;
@@ -13,8 +14,8 @@ use cubecast_node::config::Typed;
 use cubecast_node::storage::SyncMode;
 use cubecast_node::transport::origin::{OriginRules, host_name};
 
-use crate::cube;
 use crate::memory::{Allowance, within};
+use crate::seating;
 
 /// The parser keeps a token, an event and a value with its position for each pair of bytes, and every error that it
 /// finds. Only the node's owner writes such a file.
@@ -46,11 +47,12 @@ fn check_typed(typed: Typed) {
 pub fn check_word(input: &[u8]) {
     let Ok(word) = str::from_utf8(input) else { return };
     check_as::<Vertex>(word);
+    check_as::<HostId>(word);
     check_written(word, |name: &TopicName| name.as_str().to_owned());
     check_written(word, |name: &PublisherId| name.as_str().to_owned());
     check_written(word, |name: &SubscriberId| name.as_str().to_owned());
     check_as::<SyncMode>(word);
-    within(WORD, word.len(), || cube().parse_vertex(word).map_err(|error| error.to_string())).ok();
+    within(WORD, word.len(), || seating().parse_host(word).map_err(|error| error.to_string())).ok();
     within(WORD, word.len(), || word.parse::<BasePort>()).ok();
     check_as::<Address>(word);
     check_as::<Host>(word);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::seating::Seating;
 use cubecast_decoders::examples;
 use cubecast_node::transport::handshake::{Credentials, Secret, dial};
 use fastrand::Rng;
@@ -66,10 +67,13 @@ async fn prove(
     absent: Vertex,
 ) -> Result<WebSocketStream<TcpStream>, String> {
     let secret = Secret::new(SECRET.as_bytes()).expect("it is long enough");
-    let me = Credentials { cluster: CLUSTER.into(), vertex: absent, instance: 7, secret };
+    let seating = Seating::founding(absent.dimension());
+    let attacked_node = seating.host_of(attacked);
+    let node = seating.host_of(absent);
+    let me = Credentials { cluster: CLUSTER.into(), node, seating, instance: 7, secret };
     let stranger = Stranger::connect(&cluster.address(attacked), As::Neighbour).await?;
     let mut socket = WebSocketStream::from_raw_socket(stranger.0, Role::Client, None).await;
-    dial(&mut socket, &me, attacked).await.map_err(|error| error.to_string())?;
+    dial(&mut socket, &me, attacked_node).await.map_err(|error| error.to_string())?;
     Ok(socket)
 }
 

@@ -1,6 +1,7 @@
 //! JSON and binary requests have the same results.
 
 use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::{binary, json as wire_json, limits::Limits};
 use cubecast_tests::client::Client;
@@ -85,9 +86,8 @@ fn numbered() -> impl Iterator<Item = (Value, Value)> {
 }
 
 async fn ask_in_binary(client: &mut Client, request: &Value) -> Value {
-    let dimension = Dimension::new(3).expect("a good dimension");
-    let request =
-        wire_json::parse_request(&request.to_string(), &Limits::default(), dimension).expect("a good request");
+    let seating = Seating::founding(Dimension::new(3).expect("a good dimension"));
+    let request = wire_json::parse_request(&request.to_string(), &Limits::default(), &seating).expect("a good request");
     client.send_binary(binary::encode_requests(&[request])).await.expect("the connection stands");
     let frames = binary::decode_server_frames(&client.binary().await.expect("an answer")).expect("an answer in binary");
     let [frame @ ServerFrame::Answer(_)] = frames.as_slice() else { panic!("{frames:?}") };

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_node::transport::handshake::{self, Credentials, HandshakeError, RefusalCode, SUBPROTOCOL, Secret};
 use cubecast_tests::cluster::{CLUSTER, ProcessCluster, SECRET};
 use futures_util::{SinkExt, StreamExt};
@@ -79,8 +81,10 @@ fn vertex(name: &str) -> Vertex {
 async fn dial(cluster: &Arc<ProcessCluster>, claimed: &str, secret: &str) -> HandshakeError {
     let mut socket = knock(cluster).await;
     let secret = Secret::new(secret.as_bytes()).expect("long enough");
-    let me = Credentials { cluster: CLUSTER.into(), vertex: vertex(claimed), instance: 7, secret };
-    handshake::dial(&mut socket, &me, vertex(ATTACKED)).await.expect_err("an impostor must not be taken")
+    let node: HostId = claimed.parse().expect("a node");
+    let me = Credentials { cluster: CLUSTER.into(), node, seating: Seating::founded_by(node), instance: 7, secret };
+    let attacked = ATTACKED.parse().expect("a node");
+    handshake::dial(&mut socket, &me, attacked).await.expect_err("an impostor must not be taken")
 }
 
 /// Opens a WebSocket with the neighbours' subprotocol.

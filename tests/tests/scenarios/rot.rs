@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::records::{EntryKind, LogEntry};
+use cubecast_core::seating::Seating;
 use cubecast_core::store::{Write, WriteBatch};
 use cubecast_node::storage::{FolderIdentity, LogStore, RedbStore, SyncMode};
 use cubecast_tests::cluster::{CLUSTER, Plan, ProcessCluster};
@@ -184,7 +186,9 @@ fn flip(file: &std::path::Path, text: &str) -> Result<(), String> {
 
 /// Replaces the last entry of a group's log with one that has correct checksums but is not a list of commands.
 fn put_nonsense(cluster: &ProcessCluster, node: Vertex, group: Vertex) {
-    let identity = FolderIdentity::new(CLUSTER, node);
+    let seating = Seating::founding(node.dimension());
+    let (group, identity) =
+        (GroupId::of(group), FolderIdentity::new(CLUSTER, seating.host_of(node), seating.dimension()));
     let (mut store, recovered, _) =
         RedbStore::open(&cluster.data_folder(node), &identity, SyncMode::Always).expect("the folder is whole");
     let found = recovered.groups.iter().find(|found| found.group == group).expect("it is a member");

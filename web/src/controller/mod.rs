@@ -15,8 +15,9 @@ use std::time::Duration;
 use cubecast_core::client::{
     Client, ClientConfig, ClientEffect, ClientError, ClientInput, Notice, Reply, SocketId, Submission, Ticket,
 };
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::NodeState;
 use cubecast_core::time::{Instant, Now};
 use cubecast_core::wire::answer::{Answer, ServerFrame};
@@ -42,7 +43,7 @@ pub enum ControllerInput {
     /// The user did something to the cluster.
     Act(Act),
     /// The selected node, whose details are kept fresh.
-    Attend(Option<Vertex>),
+    Attend(Option<HostId>),
     /// The topic under the X-ray. The state of its replicas is requested every turn.
     LookInto(Option<TopicName>),
     Opened {
@@ -95,7 +96,7 @@ pub struct Controller {
     next_ticket: u64,
     waiting: BTreeMap<Ticket, Waiting>,
     /// Nodes whose connection was lost or could not be opened, until one opens.
-    lost: BTreeSet<Vertex>,
+    lost: BTreeSet<HostId>,
     /// `None` if the page gets the cluster's state in another way.
     polling: Option<Polling>,
     next_poll: Instant,
@@ -247,7 +248,8 @@ impl Controller {
 
     fn poll(&mut self) {
         self.next_poll = self.now.monotonic + POLL_EVERY;
-        let nodes: Vec<_> = self.client.dimension().into_iter().flat_map(|dimension| dimension.vertices()).collect();
+        let nodes: Vec<_> =
+            self.client.dimension().into_iter().flat_map(|cube| Seating::founding(cube).hosts()).collect();
         let due = self.polling.as_mut().map(|polling| polling.due(&nodes, &self.lost)).unwrap_or_default();
         self.submit_polls(due);
     }
@@ -276,7 +278,7 @@ impl Controller {
         self.submit_polls(next);
     }
 
-    fn attend(&mut self, node: Option<Vertex>) {
+    fn attend(&mut self, node: Option<HostId>) {
         let Some(polling) = &mut self.polling else { return };
         if polling.attention != node {
             polling.attention = node;
@@ -336,12 +338,12 @@ impl Controller {
     }
 
     /// An answer proves a connection to the node, and updates the page.
-    fn learn(&mut self, asked: Vertex, answer: Answer) {
+    fn learn(&mut self, asked: HostId, answer: Answer) {
         self.note_socket(asked, Socket::Open);
         self.tell(Action::Answered { asked, answer });
     }
 
-    fn note_socket(&mut self, node: Vertex, socket: Socket) {
+    fn note_socket(&mut self, node: HostId, socket: Socket) {
         match socket {
             Socket::Closed => self.lost.insert(node),
             Socket::Open | Socket::Connecting => self.lost.remove(&node),

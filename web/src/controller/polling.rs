@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::states::NodeState;
 use cubecast_core::wire::answer::{Answer, Done};
@@ -33,20 +33,20 @@ pub enum Poll {
     Find,
     /// Subscribes to all events of a node; of frequent events, to one in `sample`.
     Watch {
-        node: Vertex,
+        node: HostId,
         sample: u32,
     },
     /// The node's view of the cluster.
-    View(Vertex),
+    View(HostId),
     /// The node's detailed status.
-    Status(Vertex),
+    Status(HostId),
     Topics,
     /// The node's detailed status, requested through any other node because this page has no connection to it.
-    StatusThrough(Vertex),
+    StatusThrough(HostId),
     /// The state of the replicas of the topic under the X-ray.
     Replicas,
     /// The state of one replica, requested directly because the home cannot reach it.
-    ReplicasAt(Vertex),
+    ReplicasAt(HostId),
 }
 
 /// The polling state: requests in flight and the data that decides which requests are due.
@@ -54,34 +54,34 @@ pub enum Poll {
 pub struct Polling {
     under_way: BTreeSet<Poll>,
     /// The sample that each node confirmed.
-    watched: BTreeMap<Vertex, u32>,
+    watched: BTreeMap<HostId, u32>,
     /// Events per node since the last turn.
-    told: BTreeMap<Vertex, u32>,
+    told: BTreeMap<HostId, u32>,
     turns: u64,
     /// The selected node; its status is requested every turn.
-    pub attention: Option<Vertex>,
+    pub attention: Option<HostId>,
     /// Nodes that are catching up; their status is requested every turn.
-    returning: BTreeSet<Vertex>,
+    returning: BTreeSet<HostId>,
     /// The topic under the X-ray; its replicas are requested every turn.
     pub topic: Option<TopicName>,
     /// Replicas of that topic that did not answer the home's last query.
-    silent_replicas: Vec<Vertex>,
+    silent_replicas: Vec<HostId>,
     /// Nodes that were running in the last view.
-    running: BTreeSet<Vertex>,
+    running: BTreeSet<HostId>,
 }
 
 impl Polling {
     /// The requests to send now; called about once a second. Requests in flight are not repeated. `lost`: nodes without
     /// a connection to this page; those that run are queried through other nodes.
-    pub fn due(&mut self, nodes: &[Vertex], lost: &BTreeSet<Vertex>) -> Vec<Poll> {
+    pub fn due(&mut self, nodes: &[HostId], lost: &BTreeSet<HostId>) -> Vec<Poll> {
         let mut due = Vec::new();
         if nodes.is_empty() {
             due.push(Poll::Find);
         } else {
-            let (unreached, reached): (Vec<Vertex>, Vec<Vertex>) = nodes.iter().partition(|node| lost.contains(node));
+            let (unreached, reached): (Vec<HostId>, Vec<HostId>) = nodes.iter().partition(|node| lost.contains(node));
             due.extend(nodes.iter().filter_map(|node| self.watch(*node)));
             due.extend(self.turn_of(&reached, 1).into_iter().flat_map(|next| [Poll::View(next), Poll::Status(next)]));
-            let strangers: Vec<Vertex> = unreached.into_iter().filter(|node| self.running.contains(node)).collect();
+            let strangers: Vec<HostId> = unreached.into_iter().filter(|node| self.running.contains(node)).collect();
             due.extend(self.turn_of(&strangers, ASKED_THROUGH_OTHERS).into_iter().map(Poll::StatusThrough));
             due.extend(self.attention.iter().chain(&self.returning).map(|node| match lost.contains(node) {
                 true => Poll::StatusThrough(*node),
@@ -101,7 +101,7 @@ impl Polling {
     }
 
     /// The next `count` nodes, round robin.
-    fn turn_of(&self, nodes: &[Vertex], count: usize) -> Vec<Vertex> {
+    fn turn_of(&self, nodes: &[HostId], count: usize) -> Vec<HostId> {
         let first = self.turns as usize * count;
         (first..first + count.min(nodes.len())).map(|at| nodes[at % nodes.len()]).collect()
     }
@@ -128,7 +128,7 @@ impl Polling {
     }
 
     /// The requests to a node as soon as its events arrive.
-    pub fn greeting(&mut self, node: Vertex) -> Vec<Poll> {
+    pub fn greeting(&mut self, node: HostId) -> Vec<Poll> {
         let mut due = vec![Poll::View(node), Poll::Status(node)];
         due.retain(|poll| self.under_way.insert(*poll));
         due
@@ -143,12 +143,12 @@ impl Polling {
     }
 
     /// Counts one event of a node.
-    pub fn note_event(&mut self, node: Vertex) {
+    pub fn note_event(&mut self, node: HostId) {
         *self.told.entry(node).or_default() += 1;
     }
 
     /// Records that a node started or finished catching up.
-    pub fn note_returning(&mut self, node: Vertex, returns: bool) {
+    pub fn note_returning(&mut self, node: HostId, returns: bool) {
         if returns {
             self.returning.insert(node);
         } else {
@@ -174,7 +174,7 @@ impl Polling {
     }
 
     /// The watch to request from this node, if its sample must change.
-    fn watch(&self, node: Vertex) -> Option<Poll> {
+    fn watch(&self, node: HostId) -> Option<Poll> {
         let told = self.told.get(&node).copied().unwrap_or(0);
         let known = self.watched.get(&node).copied();
         let sample = match known {
@@ -189,15 +189,16 @@ impl Polling {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::cube::Dimension;
     use cubecast_core::wire::answer::{ClusterView, Location, NodeView, Replica};
 
     use super::*;
 
-    fn none() -> BTreeSet<Vertex> {
+    fn none() -> BTreeSet<HostId> {
         BTreeSet::new()
     }
 
-    fn cube() -> Vec<Vertex> {
+    fn cube() -> Vec<HostId> {
         ["0", "1"].map(|name| name.parse().unwrap()).to_vec()
     }
 
@@ -266,10 +267,10 @@ mod tests {
 
     #[test]
     fn with_one_node_in_reach_it_is_asked_for_its_view_every_time_and_the_others_through_it() {
-        let nodes: Vec<Vertex> = ["00", "01", "10", "11"].map(|name| name.parse().unwrap()).to_vec();
-        let lost: BTreeSet<Vertex> = nodes[1..].iter().copied().collect();
+        let nodes: Vec<HostId> = ["00", "01", "10", "11"].map(|name| name.parse().unwrap()).to_vec();
+        let lost: BTreeSet<HostId> = nodes[1..].iter().copied().collect();
         let mut polling = Polling::default();
-        let node = |node: Vertex| NodeView {
+        let node = |node: HostId| NodeView {
             node,
             address: String::new(),
             state: if node == nodes[3] { NodeState::Failed } else { NodeState::Up },
@@ -277,7 +278,7 @@ mod tests {
             leads: Vec::new(),
         };
         let view = ClusterView {
-            dimension: nodes[0].dimension(),
+            dimension: Dimension::new(2).unwrap(),
             nodes: nodes.iter().copied().map(node).collect(),
             links: Vec::new(),
         };
@@ -298,13 +299,13 @@ mod tests {
     fn a_replica_that_its_home_cannot_ask_is_asked_itself() {
         let topic = TopicName::new("news").unwrap();
         let mut polling = Polling { topic: Some(topic.clone()), ..Polling::default() };
-        let replica = |node: Vertex, alive| Replica { node, alive, last_offset: None, lag: None, voter: alive };
+        let replica = |node: HostId, alive| Replica { node, alive, last_offset: None, lag: None, voter: alive };
         let (home, away) = (cube()[0], cube()[1]);
         let location = Location {
             topic,
             exists: true,
-            home,
-            neighbours: vec![away],
+            home: "000".parse().unwrap(),
+            neighbours: Vec::new(),
             leader: None,
             members: vec![replica(home, true), replica(away, false)],
         };

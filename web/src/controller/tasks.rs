@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Reply, Submission, Target};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode};
@@ -105,7 +105,7 @@ impl Controller {
     }
 
     /// Skips a step that must reach this node: reports why and goes on with the next step.
-    fn leave_out(&mut self, mut task: RunningTask, action: &'static str, node: Vertex) {
+    fn leave_out(&mut self, mut task: RunningTask, action: &'static str, node: HostId) {
         task.steps.pop_front();
         if task.steps.is_empty() {
             self.tell(task.change(TaskChange::GaveUp(Remark::NotConnected { action, node })));
@@ -118,7 +118,7 @@ impl Controller {
     /// The target of a request that is meant for one node: the node itself, or any node (which forwards the request) if
     /// this page has no connection to it. Errors: the node, if the request must reach it directly, because nodes do not
     /// forward it or a failing node would not receive it.
-    fn way(&self, action: &client::Action, to: Target) -> Result<Target, Vertex> {
+    fn way(&self, action: &client::Action, to: Target) -> Result<Target, HostId> {
         let Some(node) = (match to {
             Target::Node(node) => Some(node).filter(|node| self.lost.contains(node)),
             Target::Home | Target::Any => None,

@@ -3,6 +3,7 @@
 
 use cubecast_core::client::Target;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel};
 
@@ -40,7 +41,7 @@ pub fn lacks(state: &State) -> Option<String> {
             );
         }
     }
-    if cluster.dimension?.vertices().any(|node| cluster.health(node) != Health::Up) {
+    if cluster.seating()?.hosts().any(|node| cluster.health(node) != Health::Up) {
         return Some("Lessons are available once all eight nodes are up.".into());
     }
     has_topic(state).then(|| {
@@ -128,7 +129,7 @@ fn replication() -> Lesson {
                 }),
                 button: "Pause 110 and publish",
                 tasks: vec![
-                    (0, tasks::stop_node(vertex("110"), StopMode::Pause, 4_000)),
+                    (0, tasks::stop_node(named("110"), StopMode::Pause, 4_000)),
                     (300, publish("second", Ack::Quorum)),
                 ],
                 by_ms: 1_500,
@@ -170,7 +171,7 @@ fn failover() -> Lesson {
                 }),
                 button: "Crash 100 and publish",
                 tasks: vec![
-                    (0, tasks::stop_node(vertex(HOME), StopMode::Crash, 6_000)),
+                    (0, tasks::stop_node(named(HOME), StopMode::Crash, 6_000)),
                     (500, publish("second", Ack::Quorum)),
                 ],
                 by_ms: 3_000,
@@ -218,7 +219,7 @@ fn wipe() -> Lesson {
                     because: "Its vote could help to undo what it acknowledged before. So it returns as a new incarnation without a vote, and can vote again once it has caught up.",
                 }),
                 button: "Wipe 100",
-                tasks: vec![(0, tasks::stop_node(vertex(HOME), StopMode::Wipe, 2_000))],
+                tasks: vec![(0, tasks::stop_node(named(HOME), StopMode::Wipe, 2_000))],
                 by_ms: 3_000,
                 expected: vec![
                     Expectation::Is { node: HOME, health: Health::Failed },
@@ -244,7 +245,7 @@ fn wipe() -> Lesson {
 
 fn consistency() -> Lesson {
     let slow = LinkConditions { delay_ms: 600, ..LinkConditions::PERFECT };
-    let into_110 = [("100", "110"), ("010", "110"), ("111", "110")].map(|(from, to)| (vertex(from), vertex(to)));
+    let into_110 = [("100", "110"), ("010", "110"), ("111", "110")].map(|(from, to)| (named(from), named(to)));
     Lesson {
         id: "consistency",
         title: "A stale read",
@@ -312,7 +313,7 @@ fn consistency() -> Lesson {
 fn partition() -> Lesson {
     let around: Vec<_> = ["101", "110", "000"]
         .into_iter()
-        .flat_map(|other| [(vertex(HOME), vertex(other)), (vertex(other), vertex(HOME))])
+        .flat_map(|other| [(named(HOME), named(other)), (named(other), named(HOME))])
         .collect();
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     Lesson {
@@ -386,8 +387,8 @@ fn minority() -> Lesson {
                 }),
                 button: "Crash both and publish with quorum",
                 tasks: vec![
-                    (0, tasks::stop_node(vertex(HOME), StopMode::Crash, 40_000)),
-                    (0, backstage(tasks::stop_node(vertex("101"), StopMode::Crash, 40_000))),
+                    (0, tasks::stop_node(named(HOME), StopMode::Crash, 40_000)),
+                    (0, backstage(tasks::stop_node(named("101"), StopMode::Crash, 40_000))),
                     (1_000, publish("refused", Ack::Quorum)),
                 ],
                 by_ms: 12_000,
@@ -414,7 +415,7 @@ fn minority() -> Lesson {
                     because: "The message carries a sequence number from its publisher, so a second copy is recognised and dropped.",
                 }),
                 button: "Bring both back",
-                tasks: vec![(0, tasks::recover_node(vertex(HOME))), (0, backstage(tasks::recover_node(vertex("101"))))],
+                tasks: vec![(0, tasks::recover_node(named(HOME))), (0, backstage(tasks::recover_node(named("101"))))],
                 by_ms: 14_000,
                 expected: vec![Expectation::Leads { node: HOME, group: HOME }, Expectation::AllAlike { group: HOME }],
             },
@@ -454,7 +455,7 @@ fn read_replica(node: &str) -> Task {
     let subscriber = "reader".parse().expect("this is a name");
     let topic = TOPIC.parse().expect("this is a name");
     let action = Action::Read(Read::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) });
-    let read = TaskStep::new(action, Target::Node(vertex(node)));
+    let read = TaskStep::new(action, Target::Node(named(node)));
     Task { panel: Panel::Pull, steps: vec![read] }
 }
 
@@ -462,6 +463,6 @@ fn backstage(task: Task) -> Task {
     Task { panel: Panel::Backstage, ..task }
 }
 
-fn vertex(text: &str) -> cubecast_core::cube::Vertex {
-    text.parse().expect("lessons name vertices")
+fn named(text: &str) -> HostId {
+    text.parse().expect("lessons name nodes")
 }

@@ -1,8 +1,12 @@
 //! The checks of lessons, evaluated on the page's state.
 
+use std::fmt::Debug;
+use std::str::FromStr;
+
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, TopicName};
-use cubecast_core::placement;
+
 use cubecast_core::wire::answer::Done;
 
 use crate::format::plural;
@@ -102,7 +106,7 @@ impl Expectation {
     pub fn holds(&self, state: &State) -> bool {
         let cluster = &state.cluster;
         match *self {
-            Expectation::TopicAt { topic, home } => info(state, topic).is_some_and(|info| info.home == vertex(home)),
+            Expectation::TopicAt { topic, home } => info(state, topic).is_some_and(|info| info.home == named(home)),
             Expectation::Messages { topic, count } => info(state, topic).is_some_and(|info| info.messages == count),
             Expectation::StoredOn { topic, offset, replicas } => {
                 state.feed.entries.iter().any(|entry| match &entry.fact {
@@ -113,16 +117,17 @@ impl Expectation {
                     _ => false,
                 })
             }
-            Expectation::Is { node, health } => cluster.health(vertex(node)) == health,
-            Expectation::Leads { node, group } => cluster.acting_leader(vertex(group)) == Some(vertex(node)),
+            Expectation::Is { node, health } => cluster.health(named(node)) == health,
+            Expectation::Leads { node, group } => cluster.acting_leader(named(group)) == Some(named(node)),
             Expectation::LedByAnother { node, group } => {
-                cluster.acting_leader(vertex(group)).is_some_and(|leader| leader != vertex(node))
+                cluster.acting_leader(named(group)).is_some_and(|leader| leader != named(node))
             }
             Expectation::IsSomebodyNew { node } => {
-                cluster.nodes.get(&vertex(node)).is_some_and(|node| node.incarnation > 1)
+                cluster.nodes.get(&named(node)).is_some_and(|node| node.incarnation > 1)
             }
             Expectation::AllAlike { group } => {
-                let mut applied = placement::members(vertex(group)).map(|member| applied(state, member, vertex(group)));
+                let members = cluster.members(named(group)).into_iter();
+                let mut applied = members.map(|member| applied(state, member, named(group)));
                 let first = applied.next().flatten();
                 first.is_some() && applied.all(|other| other == first)
             }
@@ -141,7 +146,7 @@ impl Expectation {
             Expectation::ReplicaReturned { topic, home, count } => matches!(
                 done(state, Panel::Pull),
                 Some(Done::Pulled { topic: of, messages, original_node: Some(node), .. })
-                    if of.as_str() == topic && *node == vertex(home) && messages.len() == count
+                    if of.as_str() == topic && *node == named(home) && messages.len() == count
             ),
             Expectation::Pulled { count } => {
                 let report = state.reports.get(Panel::Pull).filter(|report| report.succeeded());
@@ -162,11 +167,12 @@ fn info<'a>(state: &'a State, topic: &str) -> Option<&'a crate::model::topics::T
 }
 
 /// The highest log index of this group that the member has applied, by its last status.
-fn applied(state: &State, member: Vertex, group: Vertex) -> Option<u64> {
+fn applied(state: &State, member: HostId, group: Vertex) -> Option<u64> {
     let status = state.cluster.nodes.get(&member)?.status.as_ref()?;
     status.groups.iter().find(|of| of.home == group).map(|of| of.applied_index)
 }
 
-fn vertex(text: &str) -> Vertex {
-    text.parse().expect("lessons name vertices")
+/// A node or a vertex: both are named by bits.
+fn named<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().expect("lessons name nodes and vertices")
 }

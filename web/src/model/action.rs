@@ -1,8 +1,7 @@
 //! Everything that can change the page: frames from nodes, user actions, and time.
 
 use cubecast_core::client::FellOver;
-use cubecast_core::cube::Vertex;
-use cubecast_core::identity::TraceId;
+use cubecast_core::identity::{HostId, TraceId};
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Answer, Delivery};
 use cubecast_core::wire::event::WatchEvent;
@@ -32,21 +31,21 @@ pub enum Action {
     /// The server at this address explained why no WebSocket to a node opens there.
     SeedExplained { address: String, why: String },
     /// This page's connection to a node changed.
-    SocketChanged { node: Vertex, socket: Socket },
+    SocketChanged { node: HostId, socket: Socket },
     /// A node sent a frame that this page cannot decode.
     FrameMalformed { error: String },
     /// Failover: requests for a home now go to another node.
     FellOver(FellOver),
     /// The home answers again.
-    BackHome { home: Vertex },
+    BackHome { home: HostId },
 
     // What nodes report.
     /// An event that a node reported.
     Event(WatchEvent),
     /// A node's answer to any request.
-    Answered { asked: Vertex, answer: Answer },
+    Answered { asked: HostId, answer: Answer },
     /// From now on the node reports only one in `sample` of its frequent events.
-    Sampled { node: Vertex, sample: u32 },
+    Sampled { node: HostId, sample: u32 },
     /// The scenario of a simulation injected or ended a fault; `what` is its description.
     ScenarioFault { what: String },
 

@@ -1,8 +1,8 @@
 //! Injected faults: what is broken, and how to mend it.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::cluster::{Cluster, Health};
@@ -15,11 +15,11 @@ const TOGETHER_MS: u64 = 1_500;
 /// One injected fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Broken {
-    Node(Vertex),
+    Node(HostId),
     /// Both directions of a link, with equal conditions; the smaller end first.
-    Edge(Vertex, Vertex),
+    Edge(HostId, HostId),
     /// One direction of a link.
-    Link(Vertex, Vertex),
+    Link(HostId, HostId),
 }
 
 /// All injected faults with the time they were noticed (milliseconds since 1970), oldest first.
@@ -100,28 +100,25 @@ mod tests {
 
     use super::super::cluster::Socket;
     use super::*;
+    use crate::testing::named;
 
     const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-
-    fn vertex(text: &str) -> Vertex {
-        text.parse().unwrap()
-    }
 
     /// Eight healthy nodes.
     fn cluster() -> Cluster {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for (node, home) in cluster.all_nodes().zip(dimension.vertices()) {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
-            cluster.learn_leader(node, 1, Some(node));
+            cluster.learn_leader(home, 1, Some(node));
         }
         cluster
     }
 
     #[test]
     fn what_is_broken_is_listed_until_it_works_and_nodes_are_mended_first() {
-        let (a, b) = (vertex("100"), vertex("101"));
+        let (a, b) = (named("100"), named("101"));
         let mut cluster = cluster();
         assert!(Broken::all(&cluster).is_empty());
         cluster.learn_conditions(a, b, CUT);
@@ -143,20 +140,20 @@ mod tests {
     #[test]
     fn the_last_break_is_undone_first_and_as_a_whole() {
         let mut cluster = cluster();
-        let (mut breakages, home) = (Breakages::default(), vertex("100"));
-        let mut cut = |from: Vertex, to: Vertex, now_ms: u64| {
+        let (mut breakages, home) = (Breakages::default(), named("100"));
+        let mut cut = |from: HostId, to: HostId, now_ms: u64| {
             cluster.learn_conditions(from, to, CUT);
             breakages.update(&cluster, now_ms);
         };
-        cut(vertex("000"), vertex("001"), 1_000);
-        cut(home, vertex("101"), 9_000);
-        cut(home, vertex("110"), 9_000 + TOGETHER_MS);
-        assert_eq!(breakages.last(), [Broken::Link(home, vertex("101")), Broken::Link(home, vertex("110"))]);
-        for peer in home.neighbours() {
+        cut(named("000"), named("001"), 1_000);
+        cut(home, named("101"), 9_000);
+        cut(home, named("110"), 9_000 + TOGETHER_MS);
+        assert_eq!(breakages.last(), [Broken::Link(home, named("101")), Broken::Link(home, named("110"))]);
+        for peer in ["101", "110", "000"].map(named) {
             cluster.learn_conditions(home, peer, LinkConditions::PERFECT);
         }
         breakages.update(&cluster, 12_000);
-        assert_eq!(breakages.last(), [Broken::Link(vertex("000"), vertex("001"))]);
+        assert_eq!(breakages.last(), [Broken::Link(named("000"), named("001"))]);
         assert_eq!(breakages.all().len(), 1);
     }
 }

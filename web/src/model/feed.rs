@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use cubecast_core::client::FellOver;
 use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::states::StorageState;
 
@@ -40,9 +41,9 @@ pub struct Entry {
 pub enum Fact {
     // This page.
     /// This page's connection to the node was lost.
-    ConnectionLost(Vertex),
+    ConnectionLost(HostId),
     /// This page is connected to the node again.
-    ConnectionRestored(Vertex),
+    ConnectionRestored(HostId),
     /// A node sent a frame that this page cannot decode.
     FrameMalformed {
         error: String,
@@ -51,7 +52,7 @@ pub enum Fact {
     FellOver(FellOver),
     /// The home answers requests itself again.
     BackHome {
-        home: Vertex,
+        home: HostId,
     },
     /// A push subscription of this page ended.
     DeliveriesEnded {
@@ -67,61 +68,61 @@ pub enum Fact {
     // Nodes.
     /// The node was stopped by a requested fault.
     Stopped {
-        node: Vertex,
+        node: HostId,
         mode: StopMode,
         duration_ms: u64,
     },
     /// The node runs again. `is_new`: with an empty disk, as a new incarnation.
     Returned {
-        node: Vertex,
+        node: HostId,
         is_new: bool,
     },
     /// The node's health changed, as reported by itself or by another node.
     HealthChanged {
-        node: Vertex,
+        node: HostId,
         health: Health,
     },
     /// Node `by` no longer receives the node's frames: the node is down or cut off.
     Silent {
-        node: Vertex,
-        by: Vertex,
+        node: HostId,
+        by: HostId,
     },
     /// The free space of the node's disk changed.
     StorageChanged {
-        node: Vertex,
+        node: HostId,
         state: StorageState,
     },
     /// The node stored a message in its outbox, because the topic has no leader.
     OutboxStored {
-        node: Vertex,
+        node: HostId,
         topic: TopicName,
     },
     /// A message moved from the node's outbox to the log.
     OutboxDrained {
-        node: Vertex,
+        node: HostId,
         topic: TopicName,
     },
     /// A warning of the node in its own words.
     Warning {
-        node: Vertex,
+        node: HostId,
         text: String,
     },
 
     // Links, in one direction.
     /// No frames arrive, although both nodes are up.
     LinkSilent {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
     },
     /// Frames arrive again.
     LinkRestored {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
     },
     /// The injected conditions changed.
     LinkConditions {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         conditions: LinkConditions,
     },
 
@@ -129,23 +130,23 @@ pub enum Fact {
     /// The group has a new leader.
     LeaderElected {
         group: Vertex,
-        leader: Vertex,
+        leader: HostId,
         term: u64,
     },
     /// The group's voters changed. `learners`: its members that do not vote.
     MembersChanged {
         group: Vertex,
-        learners: Vec<Vertex>,
+        learners: Vec<HostId>,
     },
     /// The node has applied all of the group's log, up to entry `applied`.
     CaughtUp {
-        node: Vertex,
+        node: HostId,
         group: Vertex,
         applied: u64,
     },
     /// The node received a whole snapshot of the group.
     SnapshotReceived {
-        node: Vertex,
+        node: HostId,
         group: Vertex,
     },
 
@@ -168,7 +169,7 @@ pub struct Stored {
     pub first: Offset,
     pub last: Offset,
     /// In the order in which they reported it.
-    pub replicas: Vec<Vertex>,
+    pub replicas: Vec<HostId>,
 }
 
 impl Feed {
@@ -182,7 +183,7 @@ impl Feed {
 
     /// Records that a replica stored a message. A message has one entry that lists its replicas. In a burst, the
     /// messages of one second share an entry, so the burst does not push out everything else.
-    pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, replica: Vertex) {
+    pub fn add_stored(&mut self, at_ms: u64, topic: &TopicName, offset: Offset, replica: HostId) {
         let stored = self.entries.iter_mut().take(MERGE_DEPTH).filter_map(|entry| entry.fact.stored_of(topic));
         if let Some(known) = stored.into_iter().find(|stored| stored.contains(offset)) {
             return known.add(offset, replica);
@@ -211,7 +212,7 @@ impl Stored {
         (self.first..=self.last).contains(&offset)
     }
 
-    fn add(&mut self, offset: Offset, replica: Vertex) {
+    fn add(&mut self, offset: Offset, replica: HostId) {
         (self.first, self.last) = (offset.min(self.first), offset.max(self.last));
         if !self.replicas.contains(&replica) {
             self.replicas.push(replica);

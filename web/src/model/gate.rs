@@ -33,7 +33,7 @@ fn needs_quorum(action: &Action) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::cube::{Dimension, Vertex};
+    use cubecast_core::cube::Dimension;
     use cubecast_core::faults::StopMode;
     use cubecast_core::states::NodeState;
     use cubecast_core::time::Timestamp;
@@ -101,14 +101,14 @@ mod tests {
     fn state(failed: &[&str]) -> State {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for node in cluster.all_nodes() {
             let state = if failed.contains(&node.to_string().as_str()) { NodeState::Failed } else { NodeState::Up };
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, state);
         }
         for home in dimension.vertices() {
-            let members: Vec<Vertex> = placement::members(home).collect();
-            cluster.learn_members(home, &members, &[], home);
+            let members = cluster.members(home);
+            cluster.learn_members(home, &members, &[], members[0]);
         }
         State { cluster: Shared::from(cluster), now_ms: 1_000, ..State::default() }
     }

@@ -1,6 +1,7 @@
 //! Why a group cannot be written now.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 
 use super::cluster::Cluster;
 use super::cluster::groups::{NoQuorum, Service};
@@ -12,7 +13,7 @@ pub struct Obstacle {
     pub subject: String,
     pub no_quorum: NoQuorum,
     /// Nodes of the group that return by themselves, and after how many milliseconds.
-    pub returning: Vec<(Vertex, u64)>,
+    pub returning: Vec<(HostId, u64)>,
 }
 
 impl Obstacle {

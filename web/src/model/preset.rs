@@ -1,8 +1,9 @@
 //! Presets: tasks that break several things at once.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::client::{Action, Admin};
 
 use super::cluster::groups::Service;
@@ -50,11 +51,13 @@ impl Preset {
     /// The task that breaks it. Errors: the reason for the user, for example that no topic is chosen.
     pub fn task(self, state: &State) -> Result<Task, Refusal> {
         let dimension = state.cluster.dimension.ok_or("This page is not connected to a cluster yet.")?;
+        let seating = Seating::founding(dimension);
         let home = state.home().ok_or("Choose a topic first: type a name, for example news.");
+        let members = || home.map(|home| state.cluster.members(home));
         let steps: Vec<TaskStep> = match self {
             Preset::IsolateHome => {
-                let home = home?;
-                home.neighbours().flat_map(|peer| set_both_ways(home, peer, CUT)).collect()
+                let members = members()?;
+                members[1..].iter().flat_map(|peer| set_both_ways(members[0], *peer, CUT)).collect()
             }
             Preset::CrashLeader => {
                 let home = home?;
@@ -73,10 +76,10 @@ impl Preset {
                         "A topic with two replicas survives no crash. Use a cube of at least two dimensions.".into()
                     );
                 }
-                home?.neighbours().take(most).map(crash).collect()
+                members()?.into_iter().skip(1).take(most).map(crash).collect()
             }
             Preset::RollingCrash => {
-                let steps = dimension.vertices().zip(0..).map(|(node, number)| TaskStep {
+                let steps = seating.hosts().zip(0..).map(|(node, number)| TaskStep {
                     after_ms: if number == 0 { 0 } else { ROLLING_EVERY_MS },
                     ..crash_for(node, ROLLING_MS)
                 });
@@ -85,14 +88,15 @@ impl Preset {
             Preset::SplitInTwo => {
                 let bit = dimension.bits() - 1;
                 let lower = dimension.vertices().filter(|vertex| vertex.index() >> bit & 1 == 0);
-                lower.flat_map(|vertex| set_both_ways(vertex, vertex.across(bit), CUT)).collect()
+                let node = |vertex| seating.host_of(vertex);
+                lower.flat_map(|vertex| set_both_ways(node(vertex), node(vertex.across(bit)), CUT)).collect()
             }
             Preset::SlowLink => {
                 let (a, b) = match state.selection {
                     Some(Selection::Edge(a, b)) => (a, b),
                     _ => {
-                        let home = home?;
-                        (home, home.across(0))
+                        let members = members()?;
+                        (members[0], members[1])
                     }
                 };
                 set_both_ways(a, b, SLOW).to_vec()
@@ -105,11 +109,11 @@ impl Preset {
     }
 }
 
-fn crash(node: Vertex) -> TaskStep {
+fn crash(node: HostId) -> TaskStep {
     crash_for(node, PRESET_MS)
 }
 
-fn crash_for(node: Vertex, duration_ms: u64) -> TaskStep {
+fn crash_for(node: HostId, duration_ms: u64) -> TaskStep {
     let action = Action::Admin(Admin::StopNode { node: Some(node), mode: StopMode::Crash, duration_ms });
     TaskStep::new(action, Target::Node(node))
 }
@@ -124,23 +128,20 @@ mod tests {
     use super::super::cluster::{Cluster, Socket};
     use super::super::shared::Shared;
     use super::*;
-
-    fn vertex(text: &str) -> Vertex {
-        text.parse().unwrap()
-    }
+    use crate::testing::named;
 
     fn state(bits: u8) -> State {
         let dimension = Dimension::new(bits).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for (node, home) in cluster.all_nodes().zip(dimension.vertices()) {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
-            cluster.learn_leader(node, 1, Some(node));
+            cluster.learn_leader(home, 1, Some(node));
         }
         State { cluster: Shared::from(cluster), topic_text: "news".into(), now_ms: 1_000, ..State::default() }
     }
 
-    fn cuts(task: &Task) -> BTreeSet<(Vertex, Vertex)> {
+    fn cuts(task: &Task) -> BTreeSet<(HostId, HostId)> {
         task.steps
             .iter()
             .map(|step| match step.action {
@@ -157,10 +158,11 @@ mod tests {
     #[test]
     fn an_isolated_home_has_no_link_in_either_direction() {
         let state = state(3);
-        let home = state.home().unwrap();
+        let members = state.cluster.members(state.home().unwrap());
+        let home = members[0];
         let cuts = cuts(&Preset::IsolateHome.task(&state).unwrap());
         assert_eq!(cuts.len(), 6);
-        assert!(home.neighbours().all(|peer| cuts.contains(&(home, peer)) && cuts.contains(&(peer, home))));
+        assert!(members[1..].iter().all(|peer| cuts.contains(&(home, *peer)) && cuts.contains(&(*peer, home))));
     }
 
     #[test]
@@ -168,7 +170,7 @@ mod tests {
         for bits in 1..=6 {
             let cuts = cuts(&Preset::SplitInTwo.task(&state(bits)).unwrap());
             assert_eq!(cuts.len(), 1 << bits);
-            assert!(cuts.iter().all(|(from, to)| from.index() ^ to.index() == 1 << (bits - 1)));
+            assert!(cuts.iter().all(|(from, to)| from.number() ^ to.number() == 1 << (bits - 1)));
         }
     }
 
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_selected_link_is_the_one_that_gets_slow() {
-        let (a, b) = (vertex("000"), vertex("010"));
+        let (a, b) = (named("000"), named("010"));
         let state = State { selection: Some(Selection::edge(a, b)), ..state(3) };
         let task = Preset::SlowLink.task(&state).unwrap();
         assert_eq!(task.steps.iter().map(|step| step.to).collect::<Vec<_>>(), [Target::Node(a), Target::Node(b)]);

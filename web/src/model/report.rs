@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use cubecast_core::client::{ClientError, FellOver};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Action, Admin, Write};
@@ -28,7 +28,7 @@ pub enum TaskChange {
     /// A node other than the home answered the request.
     FellOver(FellOver),
     /// A request was left out, because it must reach this node and this page has no connection to it.
-    LeftOut { action: &'static str, node: Vertex },
+    LeftOut { action: &'static str, node: HostId },
     /// One of its requests was answered.
     Answered { answer: Answer, took_ms: f64 },
     /// The topic existed already and belongs to this publisher.
@@ -82,7 +82,7 @@ pub enum Remark {
     /// A node other than the home answered.
     FellOver(FellOver),
     /// The action was not sent: it must reach this node, and this page has no connection to it.
-    NotConnected { action: &'static str, node: Vertex },
+    NotConnected { action: &'static str, node: HostId },
     /// The task was not sent, because no node can carry it out now.
     Held(Obstacle),
     /// No node can carry out the request in flight now.
@@ -102,7 +102,7 @@ impl Reports {
     }
 
     /// The panel's report, if it is about this node, or about a link between these two.
-    pub fn of_nodes(&self, panel: Panel, nodes: &[Vertex]) -> Option<&Report> {
+    pub fn of_nodes(&self, panel: Panel, nodes: &[HostId]) -> Option<&Report> {
         self.get(panel).filter(|report| report.nodes().iter().all(|node| nodes.contains(node)))
     }
 
@@ -164,7 +164,7 @@ impl Report {
     }
 
     /// Whether the task stops this node.
-    pub fn stops(&self, stopped: Vertex) -> bool {
+    pub fn stops(&self, stopped: HostId) -> bool {
         matches!(self.goal, Some(Action::Admin(Admin::StopNode { node: Some(node), .. })) if node == stopped)
     }
 
@@ -216,7 +216,7 @@ impl Report {
         self.failed_ms = (!self.succeeded()).then_some(now_ms);
     }
 
-    fn nodes(&self) -> Vec<Vertex> {
+    fn nodes(&self) -> Vec<HostId> {
         match &self.goal {
             Some(Action::Admin(Admin::StopNode { node, .. }) | Action::Admin(Admin::RecoverNode { node })) => {
                 node.iter().copied().collect()

@@ -1,6 +1,7 @@
 //! The whole state of the page.
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::placement;
 
@@ -80,9 +81,14 @@ impl State {
         Some(placement::home(self.topic()?.as_str(), self.cluster.dimension?))
     }
 
-    /// The role of a vertex for the chosen topic.
-    pub fn placement(&self, vertex: Vertex) -> Option<Placement> {
-        self.home().map(|home| match home.distance(vertex) {
+    /// The node of the chosen topic's home.
+    pub fn home_node(&self) -> Option<HostId> {
+        Some(self.cluster.seating()?.host_of(self.home()?))
+    }
+
+    /// The role of a node for the chosen topic.
+    pub fn placement(&self, node: HostId) -> Option<Placement> {
+        Some(match self.cluster.seating()?.distance(self.home_node()?, node) {
             0 => Placement::Home,
             1 => Placement::Replica,
             _ => Placement::Elsewhere,

@@ -1,8 +1,8 @@
 //! Turns form input and clicks into tasks. Invalid input is rejected here, with the reason.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, Action, Admin, Query, Read, ReadLevel, Write};
 
@@ -82,7 +82,7 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
 
 /// Reads the newest messages of each replica from its own replica, for comparison. One task per replica, so that a
 /// replica that is down does not affect the others. `end`: the offset after the last message.
-pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Vec<Task>, Refusal> {
+pub fn compare_replicas(topic: &str, replicas: &[HostId], end: u64) -> Result<Vec<Task>, Refusal> {
     let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
     let subscribe = Action::Write(Write::Subscribe {
         subscriber: subscriber.clone(),
@@ -93,7 +93,7 @@ pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Ve
     let from = Some(Offset(end.saturating_sub(u64::from(COMPARED))));
     let read =
         Action::Read(Read::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from });
-    let task = |replica: &Vertex| {
+    let task = |replica: &HostId| {
         let steps = vec![
             register_subscriber(&subscriber),
             TaskStep { once: true, ..at_home(subscribe.clone()) },
@@ -108,32 +108,32 @@ pub fn compare_replicas(topic: &str, replicas: &[Vertex], end: u64) -> Result<Ve
 }
 
 /// Stops a node for `duration_ms` milliseconds.
-pub fn stop_node(node: Vertex, mode: StopMode, duration_ms: u64) -> Task {
+pub fn stop_node(node: HostId, mode: StopMode, duration_ms: u64) -> Task {
     let stop = Action::Admin(Admin::StopNode { node: Some(node), mode, duration_ms });
     Task { panel: Panel::Node, steps: vec![step(stop, Target::Node(node))] }
 }
 
 /// Recovers a stopped node before its time.
-pub fn recover_node(node: Vertex) -> Task {
+pub fn recover_node(node: HostId) -> Task {
     let recover = Action::Admin(Admin::RecoverNode { node: Some(node) });
     Task { panel: Panel::Node, steps: vec![step(recover, Target::Node(node))] }
 }
 
 /// Conditions of a direction are set at its sending node.
-pub fn set_link(directions: &[(Vertex, Vertex)], conditions: LinkConditions) -> Task {
-    let set = |&(from, to): &(Vertex, Vertex)| {
+pub fn set_link(directions: &[(HostId, HostId)], conditions: LinkConditions) -> Task {
+    let set = |&(from, to): &(HostId, HostId)| {
         step(Action::Admin(Admin::SetLink { from, to, conditions }), Target::Node(from))
     };
     Task { panel: Panel::Edge, steps: directions.iter().map(set).collect() }
 }
 
 /// Sets equal conditions for both directions of a link.
-pub(super) fn set_both_ways(a: Vertex, b: Vertex, conditions: LinkConditions) -> [TaskStep; 2] {
+pub(super) fn set_both_ways(a: HostId, b: HostId, conditions: LinkConditions) -> [TaskStep; 2] {
     [set_one_way(a, b, conditions), set_one_way(b, a, conditions)]
 }
 
 /// Sets the conditions of one direction, at its sending node. Retried while that node recovers.
-pub(super) fn set_one_way(from: Vertex, to: Vertex, conditions: LinkConditions) -> TaskStep {
+pub(super) fn set_one_way(from: HostId, to: HostId, conditions: LinkConditions) -> TaskStep {
     TaskStep { patient: true, ..step(Action::Admin(Admin::SetLink { from, to, conditions }), Target::Node(from)) }
 }
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn each_replica_is_read_from_its_own_replica() {
-        let replicas: Vec<Vertex> = ["100", "101"].map(|name| name.parse().unwrap()).to_vec();
+        let replicas: Vec<HostId> = ["100", "101"].map(|name| name.parse().unwrap()).to_vec();
         let tasks = compare_replicas("news", &replicas, 700).unwrap();
         let reads: Vec<_> = tasks.iter().map(|task| task.steps.last().unwrap()).collect();
         assert_eq!(
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_node_is_stopped_by_itself_and_a_link_is_cut_by_its_sender() {
-        let (a, b): (Vertex, Vertex) = ("100".parse().unwrap(), "101".parse().unwrap());
+        let (a, b): (HostId, HostId) = ("100".parse().unwrap(), "101".parse().unwrap());
         assert_eq!(stop_node(a, StopMode::Crash, 1).steps[0].to, Target::Node(a));
         let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         let senders: Vec<_> = set_link(&[(a, b), (b, a)], cut).steps.iter().map(|step| step.to).collect();

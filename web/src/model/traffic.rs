@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::event::FrameKind;
 
 /// Pulses drawn at once; more could not be told apart, so further frames are not drawn.
@@ -27,8 +27,8 @@ pub struct Traffic {
 pub struct Pulse {
     /// Unique; never reused.
     pub number: u64,
-    pub from: Vertex,
-    pub to: Vertex,
+    pub from: HostId,
+    pub to: HostId,
     pub what: FrameKind,
     /// The frame was dropped in transit.
     pub dropped: bool,
@@ -38,7 +38,7 @@ pub struct Pulse {
 
 impl Traffic {
     /// Counts a frame, and draws it unless [`MAX_PULSES`] are drawn already.
-    pub fn add(&mut self, now_ms: u64, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
+    pub fn add(&mut self, now_ms: u64, from: HostId, to: HostId, what: FrameKind, dropped: bool) {
         let number = self.seen;
         self.seen += 1;
         if self.pulses.len() < MAX_PULSES {

@@ -1,13 +1,13 @@
 //! What the user selected and typed.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 
 /// The node or edge that the user selected in the cube.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Selection {
-    Node(Vertex),
+    Node(HostId),
     /// The smaller end first.
-    Edge(Vertex, Vertex),
+    Edge(HostId, HostId),
 }
 
 /// The tabs of the controls beside the cube.
@@ -47,7 +47,7 @@ pub struct ClientNames {
 
 impl Selection {
     /// Selects the edge between two neighbours, given in either order.
-    pub fn edge(a: Vertex, b: Vertex) -> Selection {
+    pub fn edge(a: HostId, b: HostId) -> Selection {
         Selection::Edge(a.min(b), a.max(b))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use cubecast_core::client::{ClientConfig, Rests, SocketId};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::time::{Instant, Now, Timestamp};
 use gloo_timers::callback::Timeout;
@@ -73,7 +73,7 @@ impl Driver {
     }
 
     /// Sets the selected node, whose details are kept fresh.
-    pub fn attend(&self, node: Option<Vertex>) {
+    pub fn attend(&self, node: Option<HostId>) {
         self.0.borrow_mut().turn(vec![ControllerInput::Attend(node)]);
     }
 

@@ -6,7 +6,11 @@ pub mod pulses;
 pub mod spacetime;
 pub mod xray;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use std::collections::BTreeMap;
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 
 use crate::model::cluster::{EdgeHealth, Health};
 use crate::model::{Placement, Selection, State};
@@ -21,13 +25,13 @@ pub struct Scene {
     pub edges: Vec<EdgeMark>,
     /// The rotation of the cube.
     pub turn: Turn,
-    points: Vec<PagePoint>,
+    points: BTreeMap<HostId, PagePoint>,
 }
 
 /// A node in the drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NodeMark {
-    pub vertex: Vertex,
+    pub node: HostId,
     pub at: PagePoint,
     /// In page units, scaled by depth.
     pub radius: f64,
@@ -49,7 +53,7 @@ pub struct NodeMark {
 #[derive(Clone, PartialEq, Debug)]
 pub struct EdgeMark {
     /// The smaller end first.
-    pub ends: (Vertex, Vertex),
+    pub ends: (HostId, HostId),
     pub from: PagePoint,
     pub to: PagePoint,
     pub health: EdgeHealth,
@@ -61,20 +65,23 @@ pub struct EdgeMark {
 impl Scene {
     /// `None` until the cube's dimension is known. `turn`: `None` for the initial view.
     pub fn of(state: &State, turn: Option<Turn>) -> Option<Scene> {
-        let dimension = state.cluster.dimension?;
+        let seating = state.cluster.seating()?;
+        let dimension = seating.dimension();
         let turn = turn.unwrap_or_else(|| Turn::first(dimension));
         let points = layout(dimension, turn);
         let mut nodes: Vec<_> =
-            dimension.vertices().map(|v| node_mark(state, dimension, v, points[v.index()])).collect();
+            dimension.vertices().map(|vertex| node_mark(state, &seating, vertex, points[vertex.index()])).collect();
         nodes.sort_by(|a, b| a.at.scale.total_cmp(&b.at.scale));
-        let mut edges: Vec<_> = state.cluster.edges().into_iter().map(|ends| edge_mark(state, ends, &points)).collect();
+        let mut edges: Vec<_> =
+            state.cluster.edges().into_iter().map(|ends| edge_mark(state, &seating, ends, &points)).collect();
         edges.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
+        let points = seating.hosts().zip(points).collect();
         Some(Scene { nodes, edges, turn, points })
     }
 
-    /// The position of a vertex; `None` if it is not part of the cube.
-    pub fn point(&self, vertex: Vertex) -> Option<PagePoint> {
-        self.points.get(vertex.index()).copied()
+    /// The position of a node; `None` if it is not part of the cluster.
+    pub fn point(&self, node: HostId) -> Option<PagePoint> {
+        self.points.get(&node).copied()
     }
 }
 
@@ -84,30 +91,32 @@ impl EdgeMark {
     }
 }
 
-fn node_mark(state: &State, dimension: Dimension, vertex: Vertex, at: PagePoint) -> NodeMark {
-    let leads = state.cluster.led_by(vertex);
+fn node_mark(state: &State, seating: &Seating, vertex: Vertex, at: PagePoint) -> NodeMark {
+    let node = seating.host_of(vertex);
+    let leads = state.cluster.led_by(node);
     NodeMark {
-        vertex,
+        node,
         at,
-        radius: node_radius(dimension) * at.scale,
-        health: state.cluster.health(vertex),
-        filled: state.cluster.filled(vertex),
-        placement: state.placement(vertex),
+        radius: node_radius(seating.dimension()) * at.scale,
+        health: state.cluster.health(node),
+        filled: state.cluster.filled(node),
+        placement: state.placement(node),
         leads_chosen: state.home().is_some_and(|home| leads.contains(&home)),
         leads_own: leads.contains(&vertex),
         leads_others: leads.into_iter().filter(|group| *group != vertex).collect(),
-        selected: state.selection == Some(Selection::Node(vertex)),
+        selected: state.selection == Some(Selection::Node(node)),
     }
 }
 
-fn edge_mark(state: &State, ends: (Vertex, Vertex), points: &[PagePoint]) -> EdgeMark {
+fn edge_mark(state: &State, seating: &Seating, ends: (HostId, HostId), points: &[PagePoint]) -> EdgeMark {
     let (a, b) = ends;
+    let at = |node| points[seating.index_of(node).expect("an end of an edge is a node of this cluster")];
     EdgeMark {
         ends,
-        from: points[a.index()],
-        to: points[b.index()],
+        from: at(a),
+        to: at(b),
         health: state.cluster.edge_health(a, b),
-        carries_chosen: state.home().is_some_and(|home| home == a || home == b),
+        carries_chosen: state.home_node().is_some_and(|home| home == a || home == b),
         selected: state.selection == Some(Selection::edge(a, b)),
     }
 }
@@ -117,6 +126,7 @@ mod tests {
     use super::*;
     use crate::model::cluster::Cluster;
     use crate::model::shared::Shared;
+    use cubecast_core::cube::Dimension;
 
     fn state(topic: &str) -> State {
         let cluster = Cluster::of(Dimension::new(3).unwrap());
@@ -135,7 +145,7 @@ mod tests {
         let scene = Scene::of(&state("news"), None).unwrap();
         let at = |placement| -> Vec<_> {
             let mut names: Vec<_> =
-                scene.nodes.iter().filter(|n| n.placement == Some(placement)).map(|n| n.vertex.to_string()).collect();
+                scene.nodes.iter().filter(|n| n.placement == Some(placement)).map(|n| n.node.to_string()).collect();
             names.sort();
             names
         };

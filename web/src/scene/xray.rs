@@ -1,6 +1,6 @@
 //! Layout of the X-ray: one row per replica, one cell per message, the newest at the right. Pure.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 
 use crate::format::{duration, grouped, millis, nodes, plural};
 use crate::model::State;
@@ -48,7 +48,7 @@ pub struct Tick {
 /// One replica.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
-    pub node: Vertex,
+    pub node: HostId,
     pub is_home: bool,
     pub leads: bool,
     pub health: Health,
@@ -80,11 +80,11 @@ impl XrayScene {
     /// `None` until a topic is chosen and the dimension is known.
     pub fn of(state: &State) -> Option<XrayScene> {
         let xray = &state.closer.xray;
-        let home = xray.replicas.first()?.node;
+        let home = xray.home()?;
         let first = xray.columns.len().saturating_sub(COLUMNS);
         let offsets: Vec<u64> = offsets_to_draw(xray, first);
         let leader = state.cluster.acting_leader(home);
-        let rows = xray.replicas.iter().map(|replica| row(state, replica, &offsets, home, leader)).collect();
+        let rows = xray.replicas.iter().map(|replica| row(state, replica, &offsets, leader)).collect();
         let committed = xray.committed();
         let last = offsets.last().copied();
         let empty = COLUMNS - offsets.len();
@@ -111,7 +111,7 @@ impl XrayScene {
             Lag::None | Lag::Unknown => None,
         });
         let behind: Vec<String> = behind.collect();
-        let unknown: Vec<Vertex> = self.rows.iter().filter(|row| row.readable.is_none()).map(|row| row.node).collect();
+        let unknown: Vec<HostId> = self.rows.iter().filter(|row| row.readable.is_none()).map(|row| row.node).collect();
         if self.ticks.is_empty() {
             return match (self.exists, unknown.len() == self.rows.len()) {
                 (Some(true) | None, true) => "Querying the replicas.".to_owned(),
@@ -150,7 +150,7 @@ fn offsets_to_draw(xray: &Xray, first: usize) -> Vec<u64> {
     offsets.split_off(surplus)
 }
 
-fn row(state: &State, replica: &ReplicaView, offsets: &[u64], home: Vertex, leader: Option<Vertex>) -> Row {
+fn row(state: &State, replica: &ReplicaView, offsets: &[u64], leader: Option<HostId>) -> Row {
     let xray = &state.closer.xray;
     let (health, leads) = (state.cluster.health(replica.node), leader == Some(replica.node));
     let heard = state.cluster.nodes.get(&replica.node).is_some_and(|node| node.socket == Socket::Open);
@@ -164,7 +164,7 @@ fn row(state: &State, replica: &ReplicaView, offsets: &[u64], home: Vertex, lead
     let lag = xray.lag(state.now_ms, replica, leads);
     Row {
         node: replica.node,
-        is_home: replica.node == home,
+        is_home: state.closer.xray.replicas.first().is_some_and(|first| first.node == replica.node),
         leads,
         health,
         health_words: state.cluster.health_words(replica.node),
@@ -219,6 +219,7 @@ mod tests {
     use crate::model::cluster::Cluster;
     use crate::model::shared::Shared;
     use crate::model::{Action, Moment, ViewAction};
+    use crate::testing::named;
 
     #[test]
     fn without_a_topic_there_is_no_picture_and_without_messages_it_says_what_to_do() {
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn a_leader_is_never_behind_though_a_follower_told_first() {
         let mut state = state(7, 10);
-        state.cluster.change().learn_leader(vertex("100"), 1, Some(vertex("100")));
+        state.cluster.change().learn_leader(named("100"), 1, Some(named("100")));
         let row = XrayScene::of(&state).unwrap().rows[0].clone();
         assert_eq!((row.leads, row.lag, row.lag_words.as_str()), (true, Lag::None, "leads"));
         assert!(row.cells.iter().all(|cell| cell.state == MessageState::Readable));
@@ -290,15 +291,11 @@ mod tests {
     #[test]
     fn a_replica_that_is_down_cannot_be_read_at_all() {
         let mut state = state(3, 3);
-        state.cluster.change().learn_state(vertex("101"), vertex("101"), NodeState::Failed);
+        state.cluster.change().learn_state(named("101"), named("101"), NodeState::Failed);
         let scene = XrayScene::of(&state).unwrap();
-        let row = scene.rows.iter().find(|row| row.node == vertex("101")).unwrap();
+        let row = scene.rows.iter().find(|row| row.node == named("101")).unwrap();
         assert_eq!(row.any_words, "cannot be read: failed");
         assert!(row.cells.iter().all(|cell| cell.state == MessageState::Asleep));
-    }
-
-    fn vertex(name: &str) -> Vertex {
-        name.parse().unwrap()
     }
 
     /// The state four seconds after the home reported its first `home` messages and each other replica its first
@@ -306,16 +303,16 @@ mod tests {
     fn state(home: u64, others: u64) -> State {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for node in cluster.all_nodes() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
         }
         let mut actions = vec![Action::View(ViewAction::ChooseTopic("news".into()))];
         for (node, end) in [("100", home), ("101", others), ("110", others), ("000", others)] {
             let told = |offset| {
-                let (topic, group) = (TopicName::new("news").unwrap(), vertex("100"));
+                let (topic, group) = (TopicName::new("news").unwrap(), named("100"));
                 let event = Event::ReplicaStored { topic, group, offset: Offset(offset) };
-                Action::Event(WatchEvent { node: vertex(node), time: Timestamp(1), at_us: 1, trace: None, event })
+                Action::Event(WatchEvent { node: named(node), time: Timestamp(1), at_us: 1, trace: None, event })
             };
             actions.extend((0..end).map(told));
         }

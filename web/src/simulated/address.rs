@@ -6,7 +6,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_sim::{Cut, Scenario};
 
 use super::catalogue;
@@ -202,16 +203,16 @@ fn dimension(bits: u64) -> Result<Dimension, BadAddress> {
     small.and_then(|bits| Dimension::new(bits).ok()).ok_or(BadAddress::Dimension(bits))
 }
 
-/// A vertex, or two neighbours joined by `-`.
+/// A node, or two neighbours joined by `-`.
 fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
     let bad = || BadAddress::Selection(shortened(text));
-    let vertex =
-        |text: &str| text.parse::<Vertex>().ok().filter(|vertex| vertex.dimension().bits() == bits).ok_or_else(bad);
+    let seating = Seating::founding(Dimension::new(bits).map_err(|_| bad())?);
+    let node = |text: &str| seating.parse_host(text).map_err(|_| bad());
     match text.split_once('-') {
-        None => Ok(Selection::Node(vertex(text)?)),
+        None => Ok(Selection::Node(node(text)?)),
         Some((a, b)) => {
-            let (a, b) = (vertex(a)?, vertex(b)?);
-            if a.distance(b) == 1 { Ok(Selection::edge(a, b)) } else { Err(bad()) }
+            let (a, b) = (node(a)?, node(b)?);
+            if seating.edge(a, b).is_some() { Ok(Selection::edge(a, b)) } else { Err(bad()) }
         }
     }
 }
@@ -317,7 +318,7 @@ mod tests {
         assert!(why("#simulated&d=7").contains("a cube of dimension 7"));
         assert!(why("#simulated&d=0").contains("a cube of dimension 0"));
         assert!(why("#simulated&scenario=bliss").contains("choose from quiet, calm"));
-        assert!(why("#simulated&scenario=rolling-crash&d=2").contains("not a vertex of a cube of dimension 2"));
+        assert!(why("#simulated&scenario=rolling-crash&d=2").contains("not a node of a cube of dimension 2"));
         assert!(why("#simulated&v=9").contains("format 9"));
         assert!(why("#simulated&do=%").contains("not base64"));
         assert!(why("#simulated&do=_____w").contains("another version wrote them, or they are truncated"));

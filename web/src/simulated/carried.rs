@@ -1,7 +1,7 @@
 //! A simulation that starts as a copy of the live cluster, as far as the page knows it and as far as it can be copied.
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::PublisherId;
 use cubecast_core::wire::client;
 
@@ -70,15 +70,15 @@ fn owner(info: &TopicInfo) -> String {
     info.owner.as_ref().map_or("publisher1", PublisherId::as_str).to_owned()
 }
 
-fn down(cluster: &Cluster) -> Vec<Vertex> {
-    cluster.nodes.iter().filter(|(_, node)| node.health() == Health::Failed).map(|(vertex, _)| *vertex).collect()
+fn down(cluster: &Cluster) -> Vec<HostId> {
+    cluster.nodes.iter().filter(|(_, node)| node.health() == Health::Failed).map(|(node, _)| *node).collect()
 }
 
 /// Directions with injected conditions, and silent directions between healthy nodes.
-fn links(cluster: &Cluster) -> Vec<(Vertex, Vertex, LinkConditions)> {
+fn links(cluster: &Cluster) -> Vec<(HostId, HostId, LinkConditions)> {
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    let is_well = |vertex: Vertex| cluster.health(vertex).is_running();
-    let direction = |(&(from, to), link): (&(Vertex, Vertex), &crate::model::cluster::Link)| {
+    let is_well = |node: HostId| cluster.health(node).is_running();
+    let direction = |(&(from, to), link): (&(HostId, HostId), &crate::model::cluster::Link)| {
         let is_silent = link.arrives() == Some(false) && is_well(from) && is_well(to);
         let conditions = if is_silent { cut } else { link.conditions };
         (conditions != LinkConditions::PERFECT).then_some((from, to, conditions))
@@ -100,7 +100,7 @@ mod tests {
     /// A simulation takes the place of the live cluster.
     #[test]
     fn topics_failures_and_links_are_carried_over_and_the_words_say_what_is_not() {
-        let (a, b): (Vertex, Vertex) = ("000".parse().unwrap(), "001".parse().unwrap());
+        let (a, b): (HostId, HostId) = ("000".parse().unwrap(), "001".parse().unwrap());
         let mut live = Player::new(Spec::quiet(Dimension::new(3).unwrap(), 1));
         let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         for act in [

@@ -1,6 +1,6 @@
 //! The selectable scenarios: those of `tests/scenarios/` that are interesting to watch.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_sim::check::workload::Load;
 use cubecast_sim::{Fault, FaultClass, Scenario, Scripted};
 
@@ -73,20 +73,20 @@ pub fn scenario(name: &str) -> Option<Scenario> {
 const ALL: [&str; 8] = ["000", "001", "010", "011", "100", "101", "110", "111"];
 
 fn kill(at_ms: u32, node: &str) -> Scripted {
-    Scripted { at_ms, lasts_ms: 1_500, fault: Fault::Kill { node: vertex(node) } }
+    Scripted { at_ms, lasts_ms: 1_500, fault: Fault::Kill { node: named(node) } }
 }
 
 fn partition(at_ms: u32, lasts_ms: u32, side: &[&str], one_way: bool) -> Scripted {
-    let side = side.iter().map(|node| vertex(node)).collect();
+    let side = side.iter().map(|node| named(node)).collect();
     Scripted { at_ms, lasts_ms, fault: Fault::Partition { side, one_way } }
 }
 
 fn power(at_ms: u32, lasts_ms: u32) -> Scripted {
-    Scripted { at_ms, lasts_ms, fault: Fault::Power { nodes: ALL.iter().map(|node| vertex(node)).collect() } }
+    Scripted { at_ms, lasts_ms, fault: Fault::Power { nodes: ALL.iter().map(|node| named(node)).collect() } }
 }
 
-fn vertex(text: &str) -> Vertex {
-    text.parse().expect("the catalogue names vertices")
+fn named(text: &str) -> HostId {
+    text.parse().expect("the catalogue names nodes")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::group::Group;
-use cubecast_core::placement;
+use cubecast_core::identity::HostId;
 use cubecast_core::states::NodeState;
 use cubecast_core::wire::answer::{Answer, Done, TopicSummary};
 use cubecast_sim::Cluster;
@@ -13,16 +13,16 @@ use crate::model::cluster::Socket;
 
 /// The status of each node, except failing ones, which would answer only that they fail.
 pub fn statuses(cluster: &Cluster) -> Vec<Action> {
-    let nodes = cluster.dimension().vertices().filter_map(|vertex| cluster.node(vertex));
+    let nodes = cluster.nodes().filter_map(|node| cluster.node(node));
     let statuses = nodes.map(|node| node.status()).filter(|status| status.state != NodeState::Failed);
     statuses.map(|status| answered(status.node, Done::Status(status.into()))).collect()
 }
 
 /// The view of each node, except failing ones.
 pub fn views(cluster: &Cluster) -> Vec<Action> {
-    let serving = |vertex: &Vertex| cluster.node(*vertex).filter(|node| node.status().state != NodeState::Failed);
-    let vertices = cluster.dimension().vertices();
-    vertices.filter_map(|vertex| Some(answered(vertex, Done::Cluster(serving(&vertex)?.cluster_view())))).collect()
+    let serving = |node: &HostId| cluster.node(*node).filter(|node| node.status().state != NodeState::Failed);
+    let view = |node| Some(answered(node, Done::Cluster(serving(&node)?.cluster_view())));
+    cluster.nodes().filter_map(view).collect()
 }
 
 /// The topics, according to the leaders of their groups.
@@ -41,29 +41,28 @@ pub fn topics(cluster: &Cluster) -> Action {
             None => missing.push(home),
         }
     }
-    let first = cluster.dimension().vertices().next().expect("a cube has vertices");
+    let first = cluster.nodes().next().expect("a cluster has nodes");
     answered(first, Done::Topics { topics, missing })
 }
 
-/// Per vertex: whether its process runs.
+/// Per node: whether its process runs.
 pub fn running(cluster: &Cluster) -> Vec<bool> {
-    cluster.dimension().vertices().map(|vertex| cluster.node(vertex).is_some()).collect()
+    cluster.nodes().map(|node| cluster.node(node).is_some()).collect()
 }
 
 /// Processes that died or started, reported like changes of sockets.
 pub fn sockets(cluster: &Cluster, before: &[bool], after: &[bool]) -> Vec<Action> {
-    let changes =
-        cluster.dimension().vertices().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
+    let changes = cluster.nodes().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
     let socket = |running: bool| if running { Socket::Open } else { Socket::Closed };
     changes.map(|(node, (_, after))| Action::SocketChanged { node, socket: socket(*after) }).collect()
 }
 
 /// The leader of a group in its newest term.
-fn leader(cluster: &Cluster, home: Vertex) -> Option<(Vertex, &Group)> {
-    let groups = placement::members(home).filter_map(|member| Some((member, cluster.node(member)?.group(home)?)));
+fn leader(cluster: &Cluster, home: Vertex) -> Option<(HostId, &Group)> {
+    let groups = cluster.members(home).into_iter().filter_map(|member| Some((member, cluster.group(member, home)?)));
     groups.filter(|(_, group)| group.leads_fully()).max_by_key(|(_, group)| group.term())
 }
 
-fn answered(asked: Vertex, done: Done) -> Action {
+fn answered(asked: HostId, done: Done) -> Action {
     Action::Answered { asked, answer: Answer { id: None, served_by: asked, hops: None, result: Ok(done) } }
 }

@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cubecast_core::client::{ClientConfig, SocketId};
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_sim::{Report, Simulation};
@@ -34,7 +36,7 @@ pub struct Session {
     connections: BTreeMap<ConnectionId, SocketId>,
     /// Actions that the controller reported in this tick.
     told: Vec<Action>,
-    /// Per vertex: whether its process ran at the last tick.
+    /// Per node: whether its process ran at the last tick.
     running: Vec<bool>,
     /// Number of entries of the simulation's story that are in the feed.
     story_told: usize,
@@ -188,7 +190,8 @@ impl Session {
     }
 
     fn open(&mut self, socket: SocketId, url: &str) -> ControllerInput {
-        let Some(node) = node_at(url).filter(|node| self.simulation.cluster().node(*node).is_some()) else {
+        let cluster = self.simulation.cluster();
+        let Some(node) = node_at(url, cluster.seating()).filter(|node| cluster.node(*node).is_some()) else {
             return ControllerInput::Closed { socket, why: "connection refused".into() };
         };
         let connection = self.simulation.cluster_mut().connect_client(node);
@@ -278,11 +281,13 @@ pub fn wall_ms(at_ms: u64) -> u64 {
 }
 
 fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {
-    let nodes = dimension.vertices().map(|vertex| (vertex, format!("sim:{vertex}"))).collect();
+    let nodes = Seating::founding(dimension).hosts().map(|node| (node, format!("sim:{node}"))).collect();
     ClientConfig { nodes, seed, ..ClientConfig::default() }
 }
 
-/// The node at a simulated address as written by the client: `ws://sim:100/ws`.
-fn node_at(url: &str) -> Option<Vertex> {
-    url.strip_prefix("ws://sim:")?.strip_suffix("/ws")?.parse().ok()
+/// The node at a simulated address as written by the client: `ws://sim:100/ws`. The client writes a port without zeros
+/// at its start: `ws://sim:1/ws` is node 001.
+fn node_at(url: &str, seating: &Seating) -> Option<HostId> {
+    let port = url.strip_prefix("ws://sim:")?.strip_suffix("/ws")?;
+    seating.hosts().find(|node| node.to_string().trim_start_matches('0') == port.trim_start_matches('0'))
 }

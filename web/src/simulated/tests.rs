@@ -1,6 +1,6 @@
 //! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::StartAt;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
@@ -16,10 +16,7 @@ use crate::model::report::{Line, Remark};
 use crate::model::task::{Panel, Task};
 use crate::model::tone::Tone;
 use crate::model::{Act, State, ViewAction, tasks};
-
-fn vertex(text: &str) -> Vertex {
-    text.parse().unwrap()
-}
+use crate::testing::named;
 
 fn quiet() -> Player {
     Player::new(Spec::quiet(Dimension::new(3).unwrap(), 7))
@@ -51,10 +48,10 @@ fn busy() -> Player {
     player.act(Act::OpenInbox { subscriber: "s".parse().unwrap(), topic: "news".parse().unwrap() }).unwrap();
     do_and_wait(&mut player, tasks::subscribe("s", "news", Some(StartAt::Beginning)), 200);
     do_and_wait(&mut player, tasks::publish("p", "news", "one", Ack::Quorum), 400);
-    do_and_wait(&mut player, Ok(tasks::stop_node(vertex("100"), StopMode::Wipe, 2_000)), 700);
+    do_and_wait(&mut player, Ok(tasks::stop_node(named("100"), StopMode::Wipe, 2_000)), 700);
     do_and_wait(&mut player, tasks::publish("p", "news", "two", Ack::All), 900);
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    do_and_wait(&mut player, Ok(tasks::set_link(&[(vertex("000"), vertex("001"))], cut)), 1_500);
+    do_and_wait(&mut player, Ok(tasks::set_link(&[(named("000"), named("001"))], cut)), 1_500);
     do_and_wait(&mut player, tasks::pull("s", "news", ReadLevel::Any, false), 1_000);
     player
 }
@@ -115,12 +112,12 @@ fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
     assert_eq!(contents, ["two", "one"]);
     assert_eq!(state.reports.get(Panel::Pull).unwrap().pulled().unwrap().len(), 2);
     assert_eq!(said(&state, Panel::Publish).last().unwrap().tone, Tone::Good);
-    assert_eq!(state.cluster.health(vertex("100")), Health::Up);
-    assert!(state.cluster.nodes[&vertex("100")].incarnation > 1, "it came back as somebody new");
+    assert_eq!(state.cluster.health(named("100")), Health::Up);
+    assert!(state.cluster.nodes[&named("100")].incarnation > 1, "it came back as somebody new");
     let has = |fact: &Fact| state.feed.entries.iter().any(|entry| entry.fact == *fact);
-    assert!(has(&Fact::Returned { node: vertex("100"), is_new: true }), "{:?}", state.feed);
+    assert!(has(&Fact::Returned { node: named("100"), is_new: true }), "{:?}", state.feed);
     let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    assert!(has(&Fact::LinkConditions { from: vertex("000"), to: vertex("001"), conditions }), "{:?}", state.feed);
+    assert!(has(&Fact::LinkConditions { from: named("000"), to: named("001"), conditions }), "{:?}", state.feed);
     assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
     assert_eq!(player.timeline().looks.last().unwrap().acknowledged, 2);
 }
@@ -188,7 +185,7 @@ fn a_fork_keeps_the_past_and_lets_go_of_the_future() {
     do_and_wait(&mut player, tasks::publish("p", "news", "another future", Ack::Quorum), 500);
     assert_eq!(player.spec().user_actions.len(), 5);
     assert!(player.timeline().reached_ms() <= player.shown_ms());
-    assert_eq!(player.state().cluster.health(vertex("100")), Health::Up, "nobody wiped it in this future");
+    assert_eq!(player.state().cluster.health(named("100")), Health::Up, "nobody wiped it in this future");
     let same_past = played_to(player.spec(), fork_ms - 1, 16.0);
     assert_eq!(picture(&same_past), picture(&before));
 }

@@ -93,11 +93,11 @@ impl Look {
     pub fn at(state: &State, acknowledged: u64) -> Look {
         let cluster = &state.cluster;
         let is_cut = |health: EdgeHealth| matches!(health, EdgeHealth::Cut | EdgeHealth::OneWay { .. });
-        let vertices = cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices());
+        let homes = cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices());
         Look {
             nodes_down: cluster.nodes.values().filter(|node| node.health() == Health::Failed).count() as u16,
             edges_cut: cluster.edges().into_iter().filter(|(a, b)| is_cut(cluster.edge_health(*a, *b))).count() as u16,
-            groups_without_leader: vertices.filter(|home| cluster.acting_leader(*home).is_none()).count() as u16,
+            groups_without_leader: homes.filter(|home| cluster.acting_leader(*home).is_none()).count() as u16,
             acknowledged,
         }
     }

@@ -25,13 +25,13 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
                 {"Click a node in the cube to crash, wipe or pause it. Click a link to cut it or to make it slow."}
             </p>
         },
-        Some(Selection::Node(vertex)) => html! {
+        Some(Selection::Node(id)) => html! {
             <NodeCard
-                key={vertex.to_string()}
-                {vertex}
+                key={id.to_string()}
+                {id}
                 cluster={state.cluster.clone()}
                 now_ms={state.now_ms}
-                report={reports.of_nodes(Panel::Node, &[vertex]).cloned()}
+                report={reports.of_nodes(Panel::Node, &[id]).cloned()}
             />
         },
         Some(Selection::Edge(a, b)) => html! {

@@ -112,8 +112,9 @@ fn is_typing(event: &KeyboardEvent) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::cube::{Dimension, Vertex};
+    use cubecast_core::cube::Dimension;
     use cubecast_core::faults::LinkConditions;
+    use cubecast_core::identity::HostId;
 
     use super::*;
     use crate::model::cluster::Cluster;
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_fault_says_what_is_broken_and_for_how_long() {
-        let (a, b): (Vertex, Vertex) = ("100".parse().unwrap(), "101".parse().unwrap());
+        let (a, b): (HostId, HostId) = ("100".parse().unwrap(), "101".parse().unwrap());
         let mut cluster = Cluster::of(Dimension::new(3).unwrap());
         cluster.learn_conditions(a, b, LinkConditions { cut: true, ..LinkConditions::PERFECT });
         cluster.nodes.entry(b).or_default().returns_at_ms = Some(4_000);

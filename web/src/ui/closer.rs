@@ -1,6 +1,6 @@
 //! The "Look closer" panel: past events and internal state, one view at a time.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use yew::prelude::*;
 
 use super::charts::ChartsView;
@@ -81,7 +81,7 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
 }
 
 /// The running replicas of the chosen topic; none if there is no message to compare.
-fn readable_replicas(state: &State) -> Vec<Vertex> {
+fn readable_replicas(state: &State) -> Vec<HostId> {
     let replicas = state.closer.xray.replicas.iter().map(|replica| replica.node);
     let serving = replicas.filter(|node| state.cluster.health(*node).is_running());
     serving.filter(|_| state.closer.xray.committed().is_some_and(|end| end > 0)).collect()

@@ -83,8 +83,8 @@ pub fn Cube(props: &CubeProps) -> Html {
                 </g>
                 <g>
                     { for scene.nodes.iter().map(|mark| {
-                        let health_words = props.state.cluster.health_words(mark.vertex);
-                        html! { <Node key={mark.vertex.to_string()} mark={mark.clone()} {health_words} /> }
+                        let health_words = props.state.cluster.health_words(mark.node);
+                        html! { <Node key={mark.node.to_string()} mark={mark.clone()} {health_words} /> }
                     }) }
                 </g>
             </svg>

@@ -1,7 +1,7 @@
 //! The card of one link: the state of each direction, and controls to cut, slow and heal it.
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::HostId;
 use yew::prelude::*;
 
 use super::dispatch::use_dispatch;
@@ -21,8 +21,8 @@ const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFEC
 /// Properties of [`EdgeCard`].
 #[derive(Properties, PartialEq)]
 pub struct EdgeCardProps {
-    pub a: Vertex,
-    pub b: Vertex,
+    pub a: HostId,
+    pub b: HostId,
     pub cluster: Shared<Cluster>,
     pub report: Option<Report>,
 }
@@ -36,7 +36,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     let loss = use_state(|| "0".to_owned());
     let (a, b) = (props.a, props.b);
     let health = props.cluster.edge_health(a, b);
-    let set = |directions: Vec<(Vertex, Vertex)>, conditions: LinkConditions| {
+    let set = |directions: Vec<(HostId, HostId)>, conditions: LinkConditions| {
         dispatch.on(move |_: MouseEvent| tasks::set_link(&directions, conditions))
     };
     let both = || vec![(a, b), (b, a)];
@@ -77,7 +77,7 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
     }
 }
 
-fn direction(from: Vertex, to: Vertex, link: &Link) -> Html {
+fn direction(from: HostId, to: HostId, link: &Link) -> Html {
     let words = match link.arrives() {
         _ if link.conditions != LinkConditions::PERFECT => terms::conditions(&link.conditions),
         Some(true) => "works".to_owned(),

@@ -1,6 +1,6 @@
 //! The invariants: each invariant, the number of facts checked, and the violation if there is one.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::visible::{visible, visible_line};
 use yew::prelude::*;
 
@@ -20,7 +20,7 @@ pub struct InvariantsPanelProps {
     /// As typed.
     pub topic: String,
     /// The running replicas of the chosen topic. `end`: the offset after its last message.
-    pub replicas: Vec<Vertex>,
+    pub replicas: Vec<HostId>,
     pub end: u64,
     pub report: Option<Report>,
 }

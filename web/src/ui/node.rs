@@ -24,13 +24,13 @@ pub struct NodeProps {
 #[component]
 pub fn Node(props: &NodeProps) -> Html {
     let mark = &props.mark;
-    let id = format!("node-{}", mark.vertex);
+    let id = format!("node-{}", mark.node);
     let placement = mark.placement.map(|placement| match placement {
         Placement::Home => "is-home",
         Placement::Replica => "is-replica",
         Placement::Elsewhere => "is-elsewhere",
     });
-    let next = (!mark.selected).then_some(Selection::Node(mark.vertex));
+    let next = (!mark.selected).then_some(Selection::Node(mark.node));
     let select = use_dispatch().on(move |()| ViewAction::Select(next));
     let onclick = select.reform(|_: MouseEvent| ());
     let onkeydown = on_enter(select);
@@ -55,7 +55,7 @@ pub fn Node(props: &NodeProps) -> Html {
                 <circle class="halo" r={px(mark.radius + 8.0)} />
                 <circle class="body" r={px(mark.radius)} />
                 { fill(mark) }
-                <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.vertex.to_string()}</text>
+                <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.node.to_string()}</text>
             </g>
             // The accessible name of the button contains the same information.
             <g aria-hidden="true">
@@ -77,7 +77,7 @@ fn fill(mark: &NodeMark) -> Html {
 
 /// The font size with which the name fits into the circle, for any number of bits.
 fn name_size(mark: &NodeMark) -> f64 {
-    let bits = f64::from(mark.vertex.dimension().bits().max(3));
+    let bits = f64::from(mark.node.to_string().len().max(3) as u8);
     (mark.radius * 2.9 / bits).min(mark.radius * 0.72)
 }
 
@@ -127,7 +127,7 @@ fn label(mark: &NodeMark) -> Html {
 
 /// Describes a node.
 fn node_words(mark: &NodeMark, health_words: &str) -> String {
-    let mut words = vec![format!("Node {}", mark.vertex), health_words.to_owned()];
+    let mut words = vec![format!("Node {}", mark.node), health_words.to_owned()];
     if let Some(share) = mark.filled {
         words.push(format!("has {:.0} % of its logs", share * 100.0));
     }

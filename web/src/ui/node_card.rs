@@ -1,7 +1,8 @@
 //! The card of one node: its state, controls to stop and recover it, and its details.
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::Role;
 use cubecast_core::wire::answer::NodeStatus;
 use yew::prelude::*;
@@ -23,7 +24,7 @@ const DURATIONS: &[(&str, &str)] =
 /// Properties of [`NodeCard`].
 #[derive(Properties, PartialEq)]
 pub struct NodeCardProps {
-    pub vertex: Vertex,
+    pub id: HostId,
     pub cluster: Shared<Cluster>,
     pub now_ms: u64,
     pub report: Option<Report>,
@@ -35,22 +36,22 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
     let dispatch = use_dispatch();
     let mode = use_state(|| "crash".to_owned());
     let duration = use_state(|| "10000".to_owned());
-    let vertex = props.vertex;
-    let health = props.cluster.health(vertex);
+    let id = props.id;
+    let health = props.cluster.health(id);
     let on_fail = {
         let (mode, duration) = (mode_of(&mode), duration.parse().unwrap_or(10_000));
-        dispatch.on(move |_: MouseEvent| tasks::stop_node(vertex, mode, duration))
+        dispatch.on(move |_: MouseEvent| tasks::stop_node(id, mode, duration))
     };
-    let on_recover = dispatch.on(move |_: MouseEvent| tasks::recover_node(vertex));
-    let node = props.cluster.nodes.get(&vertex);
+    let on_recover = dispatch.on(move |_: MouseEvent| tasks::recover_node(id));
+    let node = props.cluster.nodes.get(&id);
     html! {
         <div class="inspect" data-testid="node-card">
             <h3>
-                <code>{vertex.to_string()}</code>
-                <span class="standing" data-state={health.name()}>{props.cluster.health_words(vertex)}</span>
+                <code>{id.to_string()}</code>
+                <span class="standing" data-state={health.name()}>{props.cluster.health_words(id)}</span>
             </h3>
             <p class="aside">{ node.map(|node| state_words(node, health, props.now_ms)).unwrap_or_default() }</p>
-            if let Some(reach) = node.and_then(|node| reach(vertex, node)) {
+            if let Some(reach) = node.and_then(|node| reach(id, node)) {
                 <p class="aside" data-testid="node-reach">{reach}</p>
             }
             <div class="row is-uneven">
@@ -96,26 +97,26 @@ fn state_words(node: &Node, health: Health, now_ms: u64) -> String {
 }
 
 /// The consequences of a missing connection from this page.
-fn reach(vertex: Vertex, node: &Node) -> Option<String> {
+fn reach(id: HostId, node: &Node) -> Option<String> {
     match node.socket {
         Socket::Open => None,
         Socket::Connecting => Some("This page is connecting to it.".to_owned()),
         Socket::Closed => Some(format!(
-            "This page has no connection to it and keeps trying. Requests go through the other nodes; only “Bring it back now” must reach {vertex} directly."
+            "This page has no connection to it and keeps trying. Requests go through the other nodes; only “Bring it back now” must reach {id} directly."
         )),
     }
 }
 
 /// The node's links as buttons, for users who do not click on lines.
 fn links(props: &NodeCardProps, dispatch: &Dispatch) -> Html {
-    let select = |peer: Vertex| {
-        let selection = Selection::edge(props.vertex, peer);
+    let select = |peer: HostId| {
+        let selection = Selection::edge(props.id, peer);
         dispatch.on(move |_: MouseEvent| ViewAction::Select(Some(selection)))
     };
     html! {
         <div class="links" role="group" aria-label="Its links">
-            { for props.vertex.neighbours().map(|peer| {
-                let health = props.cluster.edge_health(props.vertex, peer);
+            { for Seating::founded_by(props.id).neighbours(props.id).map(|peer| {
+                let health = props.cluster.edge_health(props.id, peer);
                 html! {
                     <button type="button" class="chip" data-testid={format!("link-to-{peer}")} data-state={health.name()} onclick={select(peer)}>
                         {format!("link to {peer}")}<span class="standing" data-state={health.name()}>{health.name()}</span>

@@ -1,8 +1,9 @@
 //! The cube as a table, with the same content as the drawing.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use yew::prelude::*;
 
 use crate::format::nodes;
@@ -19,7 +20,6 @@ pub struct NodeTableProps {
 /// One row per node.
 #[component]
 pub fn NodeTable(props: &NodeTableProps) -> Html {
-    let vertices: Vec<_> = props.cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices()).collect();
     html! {
         <details class="twin">
             <summary>{"The cube as a table"}</summary>
@@ -29,37 +29,38 @@ pub fn NodeTable(props: &NodeTableProps) -> Html {
                         <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
                         <th scope="col">{"Leads groups"}</th><th scope="col">{"Links that are not up"}</th><th scope="col">{"This page is"}</th><th scope="col">{"Address"}</th>
                     </tr></thead>
-                    <tbody>{ for vertices.into_iter().map(|vertex| row(props, vertex)) }</tbody>
+                    <tbody>{ for props.cluster.all_nodes().map(|node| row(props, node)) }</tbody>
                 </table>
             </div>
         </details>
     }
 }
 
-fn row(props: &NodeTableProps, vertex: Vertex) -> Html {
+fn row(props: &NodeTableProps, node: HostId) -> Html {
     let cluster = &props.cluster;
-    let health = cluster.health(vertex);
-    let place =
-        props.topic.as_ref().map(|topic| match placement::home(topic.as_str(), vertex.dimension()).distance(vertex) {
-            0 => "home",
-            1 => "replica",
-            _ => "–",
-        });
-    let broken: Vec<_> = vertex
-        .neighbours()
-        .map(|peer| (peer, cluster.edge_health(vertex, peer).name()))
+    let health = cluster.health(node);
+    let seating = Seating::founded_by(node);
+    let home = |topic: &TopicName| seating.host_of(placement::home(topic.as_str(), seating.dimension()));
+    let place = props.topic.as_ref().map(|topic| match seating.distance(home(topic), node) {
+        0 => "home",
+        1 => "replica",
+        _ => "–",
+    });
+    let broken: Vec<_> = seating
+        .neighbours(node)
+        .map(|peer| (peer, cluster.edge_health(node, peer).name()))
         .filter(|(_, name)| *name != "up")
         .map(|(peer, name)| format!("{peer} {name}"))
         .collect();
     html! {
-        <tr key={vertex.to_string()} data-testid={format!("row-{vertex}")}>
-            <th scope="row"><code>{vertex.to_string()}</code></th>
-            <td><span class="standing" data-state={health.name()}>{cluster.health_words(vertex)}</span></td>
+        <tr key={node.to_string()} data-testid={format!("row-{node}")}>
+            <th scope="row"><code>{node.to_string()}</code></th>
+            <td><span class="standing" data-state={health.name()}>{cluster.health_words(node)}</span></td>
             <td>{place.unwrap_or("–")}</td>
-            <td>{or_dash(nodes(&cluster.led_by(vertex)))}</td>
+            <td>{or_dash(nodes(&cluster.led_by(node)))}</td>
             <td>{or_dash(broken.join(", "))}</td>
-            <td>{cluster.nodes.get(&vertex).map_or("–", |node| connection(node.socket))}</td>
-            <td>{cluster.nodes.get(&vertex).map(|node| node.address.clone()).unwrap_or_default()}</td>
+            <td>{cluster.nodes.get(&node).map_or("–", |known| connection(known.socket))}</td>
+            <td>{cluster.nodes.get(&node).map(|known| known.address.clone()).unwrap_or_default()}</td>
         </tr>
     }
 }

@@ -217,7 +217,7 @@ fn topic_row(
         dispatch.on(move |_: MouseEvent| ViewAction::ChooseTopic(name.clone()))
     };
     let led = match props.cluster.service(info.home) {
-        Service::Led(leader) if *leader == info.home => String::new(),
+        Service::Led(leader) if props.cluster.members(info.home).first() == Some(leader) => String::new(),
         Service::Led(leader) => format!("led by {leader}"),
         Service::Leaderless => "no leader".to_owned(),
         Service::NoQuorum(_) => "cannot be written".to_owned(),

@@ -2,11 +2,16 @@
 
 #![allow(dead_code, reason = "no test file needs all of it")]
 
+use std::fmt::Debug;
+use std::str::FromStr;
+
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::NodeState;
 use cubecast_core::wire::answer::{ClusterView, NodeView};
 use cubecast_web::model::cluster::{Cluster, Socket};
@@ -215,24 +220,25 @@ pub fn bubble(element: &Element, name: &str) {
     element.dispatch_event(&Event::new_with_event_init_dict(name, &init).unwrap()).unwrap();
 }
 
-/// Parses a vertex.
-pub fn vertex(name: &str) -> Vertex {
+/// Parses the name of a node or of a vertex.
+pub fn named<T: FromStr<Err: Debug>>(name: &str) -> T {
     name.parse().unwrap()
 }
 
 /// A watched cube whose node 011 has failed.
 pub fn watching(topic: &str) -> State {
     let dimension = Dimension::new(3).unwrap();
-    let node = |node: Vertex| NodeView {
+    let seating = Seating::founding(dimension);
+    let node = |node: HostId| NodeView {
         node,
         address: String::new(),
-        state: if node == vertex("011") { NodeState::Failed } else { NodeState::Up },
+        state: if node == named("011") { NodeState::Failed } else { NodeState::Up },
         incarnation: 1,
-        leads: vec![node],
+        leads: seating.vertex_of(node).into_iter().collect(),
     };
-    let view = ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: Vec::new() };
+    let view = ClusterView { dimension, nodes: seating.hosts().map(node).collect(), links: Vec::new() };
     let mut cluster = Cluster::default();
-    for node in dimension.vertices() {
+    for node in seating.hosts() {
         cluster.learn_socket(node, Socket::Open);
         cluster.learn_view(node, &view);
     }

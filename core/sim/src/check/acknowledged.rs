@@ -6,7 +6,7 @@
 //! have been under way.) It is also excused if the topic need not have existed yet, which the storing node cannot know.
 //! The loss of a message with a reported offset is never excused, whatever its `ack`: it was committed.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::answer::Message;
 
 use super::case::{Acknowledgement, Case, Publish, Topic};
@@ -36,7 +36,7 @@ pub(super) fn is_excused(
     attempt: &Operation,
     acknowledgement: &Acknowledgement<'_>,
 ) -> bool {
-    let lost = |node: &Vertex| case.lost_disk_since(*node, attempt.invoked);
+    let lost = |node: &HostId| case.lost_disk_since(*node, attempt.invoked);
     let may_be_dropped = attempt.invoked < topic.exists_since || acknowledgement.replicas.iter().all(lost);
     acknowledgement.offset.is_none() && may_be_dropped
 }
@@ -66,7 +66,7 @@ fn check_replicas(
 
 /// Reports a message that is not at its place: it is lost, or at another place.
 fn check_elsewhere(
-    replica: Vertex,
+    replica: HostId,
     log: &[Message],
     publish: &Publish<'_>,
     attempt: &Operation,

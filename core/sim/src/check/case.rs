@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
@@ -34,7 +34,7 @@ pub struct Topic<'a> {
     /// One for each content, in order of the first attempt.
     pub publishes: Vec<Publish<'a>>,
     /// The final log of each replica; `None`: it had no such topic.
-    pub replicas: Vec<(Vertex, Option<&'a [Message]>)>,
+    pub replicas: Vec<(HostId, Option<&'a [Message]>)>,
     /// The log of the replica with the most messages.
     pub log: &'a [Message],
     /// For each message of the log, the index of its publish.
@@ -61,7 +61,7 @@ pub struct Acknowledgement<'a> {
     /// `None`: stored on one disk, and not yet in the log.
     pub offset: Option<Offset>,
     /// The nodes that had stored it at the time of the answer.
-    pub replicas: &'a [Vertex],
+    pub replicas: &'a [HostId],
     /// When the answer arrived.
     pub at: Instant,
 }
@@ -98,7 +98,7 @@ impl<'a> Case<'a> {
         }
         for (name, replicas) in &evidence.holdings {
             let topic = topics.entry(name).or_insert_with(|| Topic::new(name));
-            topic.replicas = replicas.iter().map(|(vertex, held)| (*vertex, held.as_deref())).collect();
+            topic.replicas = replicas.iter().map(|(replica, held)| (*replica, held.as_deref())).collect();
         }
         let mut topics: Vec<Topic<'a>> = topics.into_values().collect();
         for topic in &mut topics {
@@ -114,7 +114,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a node's disk was lost or damaged at that time or later.
-    pub fn lost_disk_since(&self, node: Vertex, since: Instant) -> bool {
+    pub fn lost_disk_since(&self, node: HostId, since: Instant) -> bool {
         self.evidence.disk_losses.iter().any(|loss| loss.node == node && loss.at >= since)
     }
 }
@@ -191,8 +191,8 @@ impl<'a> Topic<'a> {
     }
 
     /// The replicas that have the topic, with their logs.
-    pub fn logs(&self) -> impl Iterator<Item = (Vertex, &'a [Message])> {
-        self.replicas.iter().filter_map(|(vertex, held)| held.map(|log| (*vertex, log)))
+    pub fn logs(&self) -> impl Iterator<Item = (HostId, &'a [Message])> {
+        self.replicas.iter().filter_map(|(replica, held)| held.map(|log| (*replica, log)))
     }
 
     /// The publish of a message, identified by its unique content.

@@ -13,7 +13,7 @@
 
 use std::marker::PhantomData;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::PublisherId;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
@@ -84,7 +84,7 @@ impl<'a> Model for Name<'a> {
 enum Source<'a> {
     Answer(&'a Operation),
     /// In the final state.
-    Replica(Vertex),
+    Replica(HostId),
 }
 
 fn check_existence(topic: &Topic<'_>) -> Result<u64, Broken> {
@@ -180,7 +180,7 @@ fn told(source: Source<'_>) -> String {
             Outcome::Refused(failure) => format!("{} with `{}`", Told(operation), failure.code),
             Outcome::Done(_) | Outcome::InDoubt => Told(operation).to_string(),
         },
-        Source::Replica(vertex) => format!("the final state of replica {vertex}"),
+        Source::Replica(replica) => format!("the final state of replica {replica}"),
     }
 }
 

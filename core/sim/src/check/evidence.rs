@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Message;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 
 /// The messages of each topic on each replica. `None`: the replica has no such topic.
-pub type Holdings = BTreeMap<TopicName, BTreeMap<Vertex, Option<Vec<Message>>>>;
+pub type Holdings = BTreeMap<TopicName, BTreeMap<HostId, Option<Vec<Message>>>>;
 
 /// The evidence of one run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ pub struct Leadership {
     pub group: Vertex,
     /// The raft term.
     pub term: u64,
-    pub node: Vertex,
+    pub node: HostId,
     /// When it began to lead.
     pub at: Instant,
 }
@@ -59,7 +60,7 @@ pub struct Leadership {
 pub struct MemberChange {
     /// The group, by its home.
     pub group: Vertex,
-    pub leader: Vertex,
+    pub leader: HostId,
     /// When it proposed the change.
     pub at: Instant,
     /// The index of the change in the log.
@@ -69,20 +70,20 @@ pub struct MemberChange {
     /// How long the leader had waited until others knew the previous change.
     pub waited: Duration,
     /// Voters that the leader saw at that time and that did not know the previous change.
-    pub unaware: Vec<Vertex>,
+    pub unaware: Vec<HostId>,
 }
 
 /// The loss of or damage to a node's disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskLoss {
-    pub node: Vertex,
+    pub node: HostId,
     pub at: Instant,
 }
 
 /// A problem that a full disk must not cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DiskMishap {
-    pub node: Vertex,
+    pub node: HostId,
     pub at: Instant,
     /// The problem.
     pub what: Mishap,
@@ -101,7 +102,7 @@ pub enum Mishap {
 /// The longest observed length of a queue.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueuePeak {
-    pub node: Vertex,
+    pub node: HostId,
     /// The queue's name.
     pub name: String,
     /// The longest length.

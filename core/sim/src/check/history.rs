@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure, Message};
@@ -48,7 +48,7 @@ impl History {
 pub struct Operation {
     pub client: ClientId,
     /// The node that received the request.
-    pub node: Vertex,
+    pub node: HostId,
     /// The requested action.
     pub action: Action,
     /// When the client sent the request.
@@ -63,9 +63,9 @@ pub struct Answered {
     /// When the answer arrived.
     pub at: Instant,
     /// The node that served the request.
-    pub served_by: Vertex,
-    /// The vertices that the request crossed.
-    pub hops: Vec<Vertex>,
+    pub served_by: HostId,
+    /// The nodes that the request crossed.
+    pub hops: Vec<HostId>,
     pub result: Result<Done, Failure>,
 }
 
@@ -104,7 +104,7 @@ impl Operation {
 pub struct Session {
     pub client: ClientId,
     /// The node that pushes.
-    pub node: Vertex,
+    pub node: HostId,
     pub topic: TopicName,
     pub subscriber: SubscriberId,
     /// When the answer to `subscribe` arrived.

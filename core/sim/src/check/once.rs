@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::Message;
 
@@ -24,7 +24,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     Ok(Checked(checked))
 }
 
-fn check_log(topic: &Topic<'_>, replica: Vertex, log: &[Message]) -> Result<(), Broken> {
+fn check_log(topic: &Topic<'_>, replica: HostId, log: &[Message]) -> Result<(), Broken> {
     let mut places = BTreeMap::new();
     for message in log {
         // If this replica agrees with the longest log, the first place is known without a lookup.
@@ -40,7 +40,7 @@ fn check_log(topic: &Topic<'_>, replica: Vertex, log: &[Message]) -> Result<(), 
     }
 }
 
-fn twice(topic: &Topic<'_>, replica: Vertex, message: &Message, again: Offset) -> String {
+fn twice(topic: &Topic<'_>, replica: HostId, message: &Message, again: Offset) -> String {
     let attempts = topic.publish_of(message).map_or(String::new(), |publish| {
         let attempts: Vec<String> = publish.attempts.iter().map(|attempt| Told(attempt).to_string()).collect();
         format!("; it was sent by {}", attempts.join("; again by "))

@@ -5,7 +5,7 @@
 //! it too. It may be missing if the disks of the nodes that had it were lost, or if its topic did not exist yet. It is
 //! never there twice.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::answer::Message;
 
 use super::acknowledged::is_excused;
@@ -52,7 +52,7 @@ fn find<'a>(case: &Case<'_>, topic: &Topic<'_>, index: usize, publish: &Publish<
         .min_by_key(|put_aside| put_aside.may_be_missing)
 }
 
-fn check_log(topic: &Topic<'_>, replica: Vertex, log: &[Message], put_aside: &[PutAside<'_>]) -> Result<(), Broken> {
+fn check_log(topic: &Topic<'_>, replica: HostId, log: &[Message], put_aside: &[PutAside<'_>]) -> Result<(), Broken> {
     let mut counts = vec![0; topic.publishes.len()];
     for index in log.iter().filter_map(|message| topic.index_of(message)) {
         counts[index] += 1;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Message;
@@ -104,14 +104,14 @@ impl<'a, S: fmt::Display> Agreement<'a, S> {
 /// Where a message was seen.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Replica(Vertex),
+    Replica(HostId),
     Shown(Witness<'a>, Instant),
 }
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Replica(vertex) => write!(f, "replica {vertex}"),
+            Source::Replica(replica) => write!(f, "replica {replica}"),
             Source::Shown(Witness::Pull(operation), _) => write!(f, "{}", Told(operation)),
             Source::Shown(Witness::Push(session), at) => write!(f, "{} at {}", Pushed(session), At(*at)),
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use cubecast_core::route::hop_limit;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::client::{Action, Write};
 
 use super::case::Case;
@@ -18,7 +19,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
     for operation in &case.evidence.history.operations {
         if let Some(answered) = operation.answered.as_ref().filter(|answered| !answered.hops.is_empty()) {
             check_walk(operation, answered).map_err(|why| {
-                let walk: Vec<String> = answered.hops.iter().map(|vertex| vertex.to_string()).collect();
+                let walk: Vec<String> = answered.hops.iter().map(|node| node.to_string()).collect();
                 Broken(format!("{} took the route {}: {why}", Told(operation), walk.join(" -> ")))
             })?;
             checked += 1;
@@ -30,6 +31,7 @@ pub(super) fn check(case: &Case<'_>) -> Verdict {
 fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> {
     let hops = &answered.hops;
     let (first, last) = (hops[0], hops[hops.len() - 1]);
+    let seating = Seating::founded_by(first);
     if first != operation.node {
         return Err(format!("it was sent to {}, not to {first}", operation.node));
     }
@@ -42,14 +44,14 @@ fn check_walk(operation: &Operation, answered: &Answered) -> Result<(), String> 
     if last != end {
         return Err(format!("it was served by {end}, but the route ends on {last}"));
     }
-    if let Some(pair) = hops.windows(2).find(|pair| pair[0].edge_to(pair[1]).is_none()) {
+    if let Some(pair) = hops.windows(2).find(|pair| seating.edge(pair[0], pair[1]).is_none()) {
         return Err(format!("there is no edge from {} to {}", pair[0], pair[1]));
     }
     let mut met = BTreeSet::new();
-    if let Some(again) = hops.iter().find(|vertex| !met.insert(**vertex)) {
+    if let Some(again) = hops.iter().find(|node| !met.insert(**node)) {
         return Err(format!("it visited {again} twice"));
     }
-    let limit = usize::from(hop_limit(first.dimension()));
+    let limit = usize::from(hop_limit(seating.dimension()));
     match hops.len() - 1 {
         edges if edges > limit => Err(format!("{edges} edges exceed the limit of {limit}")),
         _ => Ok(()),

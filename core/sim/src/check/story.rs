@@ -7,9 +7,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
-use cubecast_core::placement;
 use cubecast_core::time::{Instant, Timestamp};
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
@@ -28,8 +28,8 @@ pub(super) struct Told<'a>(&'a mut Operation, Range<u64>);
 
 pub(super) struct ToldSession<'a>(pub &'a mut Session);
 
-pub(super) fn node(text: &str) -> Vertex {
-    text.parse().expect("a vertex")
+pub(super) fn node(text: &str) -> HostId {
+    text.parse().expect("a node")
 }
 
 pub(super) fn news() -> TopicName {
@@ -171,7 +171,7 @@ impl Story {
     /// Every replica has this log.
     pub fn log<'b>(&mut self, contents: impl IntoIterator<Item = &'b str>) {
         let log = messages(0, contents);
-        let replicas = placement::members(node("100")).map(|replica| (replica, Some(log.clone()))).collect();
+        let replicas = ["100", "101", "110", "000"].map(|replica| (node(replica), Some(log.clone()))).into();
         self.evidence.holdings.insert(news(), replicas);
     }
 
@@ -197,7 +197,7 @@ impl Story {
     }
 
     pub fn leads(&mut self, group: &str, term: u64, leader: &str, at: u64) -> &mut Story {
-        let (group, node, at) = (node(group), node(leader), millis(at));
+        let (group, node, at) = (group.parse().expect("a vertex"), node(leader), millis(at));
         self.evidence.leaderships.push(Leadership { group, term, node, at });
         self
     }
@@ -205,7 +205,7 @@ impl Story {
     /// 100 proposes a change of its group's members after this many milliseconds of waiting. The previous change is at
     /// index 40.
     pub fn changes_members(&mut self, waited: u64, unaware: &[&str]) -> &mut Story {
-        let (group, leader, at) = (node("100"), node("100"), millis(5));
+        let (group, leader, at) = ("100".parse().expect("a vertex"), node("100"), millis(5));
         let unaware = unaware.iter().map(|voter| node(voter)).collect();
         let waited = Duration::from_millis(waited);
         self.evidence.member_changes.push(MemberChange { group, leader, at, index: 50, last: 40, waited, unaware });
@@ -307,7 +307,7 @@ impl<'a> Told<'a> {
     }
 
     fn published(self, offset: Option<u64>, replicas: &[&str], repeated: bool) -> Self {
-        let replicas: Vec<Vertex> = replicas.iter().map(|replica| node(replica)).collect();
+        let replicas: Vec<HostId> = replicas.iter().map(|replica| node(replica)).collect();
         let served_by = replicas[0].to_string();
         self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), replicas, repeated }))
     }
@@ -349,11 +349,17 @@ impl<'a> Told<'a> {
     }
 
     pub fn created(self) -> Self {
-        self.answer("100", Ok(Done::TopicCreated { topic: news(), home: node("100"), neighbours: Vec::new() }))
+        self.answer(
+            "100",
+            Ok(Done::TopicCreated { topic: news(), home: "100".parse().expect("a vertex"), neighbours: Vec::new() }),
+        )
     }
 
     pub fn deleted(self) -> Self {
-        self.answer("100", Ok(Done::TopicDeleted { topic: news(), home: node("100"), neighbours: Vec::new() }))
+        self.answer(
+            "100",
+            Ok(Done::TopicDeleted { topic: news(), home: "100".parse().expect("a vertex"), neighbours: Vec::new() }),
+        )
     }
 
     pub fn refused(self, code: ErrorCode) -> Self {

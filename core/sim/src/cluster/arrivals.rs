@@ -1,31 +1,31 @@
-//! What reaches a vertex, and when.
+//! What reaches a node, and when.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::{ConnectionId, Input};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::peer::PeerFrame;
 
 use super::Cluster;
 
-/// An event at a vertex.
+/// An event at a node.
 pub(super) enum Arrival {
     Wake,
     Connected {
-        peer: Vertex,
+        peer: HostId,
         connection: u64,
     },
     Disconnected {
-        peer: Vertex,
+        peer: HostId,
         connection: u64,
     },
     Frame {
-        from: Vertex,
+        from: HostId,
         connection: u64,
         frame: PeerFrame,
     },
     /// A frame that was altered in transit.
     Altered {
-        from: Vertex,
+        from: HostId,
         connection: u64,
     },
     Drained {
@@ -44,23 +44,23 @@ pub(super) enum Arrival {
 }
 
 impl Cluster {
-    /// Schedules an arrival for the process that runs at the vertex now.
-    pub(super) fn at(&mut self, at: Instant, vertex: Vertex, arrival: Arrival) {
+    /// Schedules an arrival for the process that runs on the node now.
+    pub(super) fn at(&mut self, at: Instant, node: HostId, arrival: Arrival) {
         self.next_arrival += 1;
-        let life = self.hosts[vertex.index()].life;
-        self.agenda.insert((at, self.next_arrival), (vertex, life, arrival));
+        let life = self.hosts[node].life;
+        self.agenda.insert((at, self.next_arrival), (node, life, arrival));
     }
 
     /// Lets the event happen. `life`: the process that it is for.
-    pub(super) fn arrive(&mut self, vertex: Vertex, life: u64, arrival: Arrival) {
+    pub(super) fn arrive(&mut self, node: HostId, life: u64, arrival: Arrival) {
         match arrival {
-            Arrival::Start => return self.boot(vertex),
-            Arrival::Dial => return self.connect_all(vertex),
+            Arrival::Start => return self.boot(node),
+            Arrival::Dial => return self.connect_all(node),
             _ => {}
         }
-        let host = &mut self.hosts[vertex.index()];
+        let host = &mut self.hosts[node];
         if host.life == life && matches!(arrival, Arrival::Restart) {
-            return self.boot(vertex);
+            return self.boot(node);
         }
         if host.life != life || host.node.is_none() {
             return;
@@ -68,43 +68,43 @@ impl Cluster {
         if let Some(until) = host.hung_until {
             if matches!(arrival, Arrival::Continue) && until <= self.now {
                 host.hung_until = None;
-                let waited = self.waiting.remove(&vertex).unwrap_or_default();
-                waited.into_iter().for_each(|arrival| self.arrive(vertex, life, arrival));
+                let waited = self.waiting.remove(&node).unwrap_or_default();
+                waited.into_iter().for_each(|arrival| self.arrive(node, life, arrival));
             } else {
-                self.waiting.entry(vertex).or_default().push(arrival);
+                self.waiting.entry(node).or_default().push(arrival);
             }
             return;
         }
         match arrival {
-            Arrival::Wake => self.wake(vertex),
+            Arrival::Wake => self.wake(node),
             Arrival::Connected { peer, connection } => {
-                self.believed.insert((vertex, peer), connection);
-                self.give(vertex, Input::PeerConnected { peer });
+                self.believed.insert((node, peer), connection);
+                self.give(node, Input::PeerConnected { peer });
             }
             Arrival::Disconnected { peer, connection } => {
-                if self.believed.get(&(vertex, peer)) == Some(&connection) {
-                    self.believed.remove(&(vertex, peer));
-                    self.give(vertex, Input::PeerDisconnected { peer });
+                if self.believed.get(&(node, peer)) == Some(&connection) {
+                    self.believed.remove(&(node, peer));
+                    self.give(node, Input::PeerDisconnected { peer });
                 }
             }
             Arrival::Frame { from, connection, frame } => {
-                if self.believed.get(&(vertex, from)) == Some(&connection) {
-                    self.give(vertex, Input::PeerFrame { from, frame });
+                if self.believed.get(&(node, from)) == Some(&connection) {
+                    self.give(node, Input::PeerFrame { from, frame });
                 } else {
                     self.network.counts.cut_off += 1;
                 }
             }
             Arrival::Altered { from, connection } => {
-                if self.believed.get(&(vertex, from)) == Some(&connection) {
-                    self.give(vertex, Input::PeerAltered { from });
-                    self.break_edge(vertex, from);
+                if self.believed.get(&(node, from)) == Some(&connection) {
+                    self.give(node, Input::PeerAltered { from });
+                    self.break_edge(node, from);
                 }
             }
-            Arrival::Drained { connection, bytes } => self.give(vertex, Input::ClientDrained { connection, bytes }),
-            Arrival::DiskDone => self.finish_disk_jobs(vertex),
+            Arrival::Drained { connection, bytes } => self.give(node, Input::ClientDrained { connection, bytes }),
+            Arrival::DiskDone => self.finish_disk_jobs(node),
             Arrival::Turn => {
                 let gathered = std::mem::take(&mut host.gathered);
-                self.take_turn(vertex, gathered);
+                self.take_turn(node, gathered);
             }
             Arrival::Start | Arrival::Restart | Arrival::Dial | Arrival::Continue => {}
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::{ConnectionId, Input};
 use cubecast_core::wire::answer::{Answer, Done, Failure, ServerFrame};
 use cubecast_core::wire::client::{Action, Request, RequestId};
@@ -12,7 +12,7 @@ use super::Cluster;
 
 impl Cluster {
     /// Connects a client to a node.
-    pub fn connect_client(&mut self, node: Vertex) -> ConnectionId {
+    pub fn connect_client(&mut self, node: HostId) -> ConnectionId {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
         self.connections.insert(connection, node);
@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     /// Breaks the connections of all clients of a node.
-    pub fn break_clients(&mut self, node: Vertex) {
+    pub fn break_clients(&mut self, node: HostId) {
         for connection in self.drop_clients(node) {
             self.give(node, Input::ClientDisconnected { connection });
         }
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     /// Sends a request on a new connection and runs until the answer arrives. `None`: no answer within `patience`.
-    pub fn ask(&mut self, node: Vertex, action: Action, patience: Duration) -> Option<Answer> {
+    pub fn ask(&mut self, node: HostId, action: Action, patience: Duration) -> Option<Answer> {
         let connection = self.connect_client(node);
         let id = self.send(connection, action);
         let until = self.now + patience;
@@ -79,7 +79,7 @@ impl Cluster {
     }
 
     /// As [`Cluster::ask`] with 10 s of patience. Panics without an answer.
-    pub fn must(&mut self, node: Vertex, action: Action) -> Result<Done, Failure> {
+    pub fn must(&mut self, node: HostId, action: Action) -> Result<Done, Failure> {
         self.ask(node, action, Duration::from_secs(10)).expect("every request is answered").result
     }
 
@@ -110,7 +110,7 @@ impl Cluster {
         !self.touched.is_empty()
     }
 
-    pub(super) fn drop_clients(&mut self, node: Vertex) -> Vec<ConnectionId> {
+    pub(super) fn drop_clients(&mut self, node: HostId) -> Vec<ConnectionId> {
         let gone: Vec<ConnectionId> =
             self.connections.iter().filter(|(_, at)| **at == node).map(|(connection, _)| *connection).collect();
         for connection in &gone {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::peer::PeerFrame;
 
 use super::{Arrival, Cluster};
@@ -14,19 +14,19 @@ const REDIAL: Duration = Duration::from_millis(200);
 
 impl Cluster {
     /// Sets one direction of an edge from now on. `None`: the usual conditions.
-    pub fn set_edge(&mut self, from: Vertex, to: Vertex, conditions: Option<EdgeConditions>) {
+    pub fn set_edge(&mut self, from: HostId, to: HostId, conditions: Option<EdgeConditions>) {
         self.network.set(from, to, conditions);
     }
 
     /// Breaks the connection between two neighbours. They reconnect a little later.
-    pub fn break_edge(&mut self, a: Vertex, b: Vertex) {
+    pub fn break_edge(&mut self, a: HostId, b: HostId) {
         if self.disconnect(a, b) {
             let after = Duration::from_micros(self.random.u64(2_000..REDIAL.as_micros() as u64));
             self.at(self.now + after, a, Arrival::Dial);
         }
     }
 
-    pub(super) fn send_frame(&mut self, from: Vertex, to: Vertex, frame: PeerFrame) {
+    pub(super) fn send_frame(&mut self, from: HostId, to: HostId, frame: PeerFrame) {
         let Some(connection) = self.believed.get(&(from, to)).copied() else { return };
         self.traffic.count(&frame);
         if self.progress.get(&pair(from, to)) != Some(&connection) {
@@ -51,32 +51,29 @@ impl Cluster {
         }
     }
 
-    pub(super) fn connect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
+    pub(super) fn connect_all(&mut self, node: HostId) {
+        for peer in self.seating.neighbours(node) {
             let ready = |host: &Host| host.node.is_some() && host.peers_allowed;
-            if !ready(&self.hosts[vertex.index()])
-                || !ready(&self.hosts[peer.index()])
-                || self.progress.contains_key(&pair(vertex, peer))
-            {
+            if !ready(&self.hosts[node]) || !ready(&self.hosts[peer]) || self.progress.contains_key(&pair(node, peer)) {
                 continue;
             }
             self.next_connection += 1;
             let connection = self.next_connection;
-            self.progress.insert(pair(vertex, peer), connection);
+            self.progress.insert(pair(node, peer), connection);
             let stands = self.now + Duration::from_micros(100);
-            self.at(stands, vertex, Arrival::Connected { peer, connection });
-            self.at(stands, peer, Arrival::Connected { peer: vertex, connection });
+            self.at(stands, node, Arrival::Connected { peer, connection });
+            self.at(stands, peer, Arrival::Connected { peer: node, connection });
         }
     }
 
-    pub(super) fn disconnect_all(&mut self, vertex: Vertex) {
-        for peer in vertex.neighbours() {
-            self.disconnect(vertex, peer);
+    pub(super) fn disconnect_all(&mut self, node: HostId) {
+        for peer in self.seating.neighbours(node) {
+            self.disconnect(node, peer);
         }
     }
 
     /// `false`: there was no connection.
-    fn disconnect(&mut self, a: Vertex, b: Vertex) -> bool {
+    fn disconnect(&mut self, a: HostId, b: HostId) -> bool {
         let Some(connection) = self.progress.remove(&pair(a, b)) else { return false };
         for (end, peer) in [(a, b), (b, a)] {
             let notices = self.network.notices_break(self.now, peer, end);
@@ -87,6 +84,6 @@ impl Cluster {
 }
 
 /// A pair of neighbours in canonical order.
-fn pair(a: Vertex, b: Vertex) -> (Vertex, Vertex) {
+fn pair(a: HostId, b: HostId) -> (HostId, HostId) {
     (a.min(b), a.max(b))
 }

@@ -4,6 +4,7 @@ mod arrivals;
 mod asking;
 mod disks;
 mod edges;
+mod hosts;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use cubecast_core::bugs::{Bug, Bugs};
 use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::group::{LogLimits, Proposed};
+use cubecast_core::group::{Group, LogLimits, Proposed};
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::io::{ConnectionId, Effect, Input};
 use cubecast_core::node::{Node, NodeConfig};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::Role;
 use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::ServerFrame;
@@ -21,6 +24,7 @@ use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_core::wire::limits::Limits;
 
 use arrivals::Arrival;
+use hosts::Hosts;
 
 use crate::check::evidence::{DiskLoss, DiskMishap, Leadership, MemberChange};
 use crate::disk::Disk;
@@ -79,28 +83,29 @@ pub struct Cluster {
     config: ClusterConfig,
     now: Instant,
     random: fastrand::Rng,
-    hosts: Vec<Host>,
+    seating: Seating,
+    hosts: Hosts,
     /// Future events in order of time, then of creation.
-    agenda: BTreeMap<(Instant, u64), (Vertex, u64, Arrival)>,
+    agenda: BTreeMap<(Instant, u64), (HostId, u64, Arrival)>,
     next_arrival: u64,
     turns: u64,
     network: Network,
     traffic: Traffic,
     /// The connection that each end considers open. `standing` has the connections that are really open.
-    believed: BTreeMap<(Vertex, Vertex), u64>,
+    believed: BTreeMap<(HostId, HostId), u64>,
     /// Inputs for processes that hang.
-    waiting: BTreeMap<Vertex, Vec<Arrival>>,
-    progress: BTreeMap<(Vertex, Vertex), u64>,
+    waiting: BTreeMap<HostId, Vec<Arrival>>,
+    progress: BTreeMap<(HostId, HostId), u64>,
     frames: BTreeMap<ConnectionId, VecDeque<ServerFrame>>,
-    connections: BTreeMap<ConnectionId, Vertex>,
+    connections: BTreeMap<ConnectionId, HostId>,
     /// Client connections with frames or a closure that were not collected.
     touched: BTreeSet<ConnectionId>,
     next_connection: u64,
     next_request: u64,
     leaderships: Vec<Leadership>,
     member_changes: Vec<MemberChange>,
-    /// The latest change that each leader proposed, by its vertex and the group.
-    proposed: BTreeMap<(Vertex, Vertex), Proposed>,
+    /// The latest change that each leader proposed, by its node and the group.
+    proposed: BTreeMap<(HostId, GroupId), Proposed>,
     events: Vec<WatchEvent>,
     undetected: Vec<String>,
     disk_losses: Vec<DiskLoss>,
@@ -120,12 +125,16 @@ impl Cluster {
     /// Starts all nodes of this cluster at once with empty disks.
     pub fn with(config: ClusterConfig) -> Cluster {
         let mut random = fastrand::Rng::with_seed(config.seed);
+        let seating = Seating::founding(config.dimension);
         let mut cluster = Cluster {
             now: Instant(0),
-            network: Network::new(random.u64(..), config.edges, Bugs::of(config.bug)),
+            network: Network::new(seating.clone(), random.u64(..), config.edges, Bugs::of(config.bug)),
             traffic: Traffic::default(),
             random,
-            hosts: config.dimension.vertices().map(|_| Host::new(config.disk_delay, Bugs::of(config.bug))).collect(),
+            hosts: Hosts::new(&seating, || {
+                Host::new(Disk::new(config.dimension, Bugs::of(config.bug)), config.disk_delay)
+            }),
+            seating,
             agenda: BTreeMap::new(),
             next_arrival: 0,
             turns: 0,
@@ -148,8 +157,8 @@ impl Cluster {
             trace: config.seed,
             config,
         };
-        for vertex in cluster.dimension().vertices() {
-            cluster.start(vertex);
+        for node in cluster.nodes() {
+            cluster.start(node);
         }
         cluster
     }
@@ -159,6 +168,26 @@ impl Cluster {
     /// The cube's dimension.
     pub fn dimension(&self) -> Dimension {
         self.config.dimension
+    }
+
+    /// The hosts of the cluster, and the vertices that they serve.
+    pub fn seating(&self) -> &Seating {
+        &self.seating
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = HostId> + ExactSizeIterator + Clone + use<> {
+        self.seating.hosts()
+    }
+
+    /// The nodes of a group's members, its home first.
+    pub fn members(&self, home: Vertex) -> Vec<HostId> {
+        self.seating.members(GroupId::of(home))
+    }
+
+    /// A node's member of the group of `home`, if it has one now.
+    pub fn group(&self, node: HostId, home: Vertex) -> Option<&Group> {
+        self.node(node)?.group(GroupId::of(home))
     }
 
     /// The current virtual time.
@@ -176,24 +205,24 @@ impl Cluster {
         self.trace
     }
 
-    /// The disk at a vertex.
-    pub fn disk(&self, vertex: Vertex) -> &Disk {
-        &self.hosts[vertex.index()].disk
+    /// The disk at a node.
+    pub fn disk(&self, node: HostId) -> &Disk {
+        &self.hosts[node].disk
     }
 
-    /// The process at a vertex, if one runs.
-    pub fn node(&self, vertex: Vertex) -> Option<&Node> {
-        self.hosts[vertex.index()].node.as_ref()
+    /// The process at a node, if one runs.
+    pub fn node(&self, node: HostId) -> Option<&Node> {
+        self.hosts[node].node.as_ref()
     }
 
-    /// Whether the process at a vertex is stopped by [`Cluster::hang`].
-    pub fn is_hung(&self, vertex: Vertex) -> bool {
-        self.hosts[vertex.index()].hung_until.is_some()
+    /// Whether the process at a node is stopped by [`Cluster::hang`].
+    pub fn is_hung(&self, node: HostId) -> bool {
+        self.hosts[node].hung_until.is_some()
     }
 
     /// Why the last start of this node was refused: its disk has damage that a node cannot repair.
-    pub fn refused(&self, vertex: Vertex) -> Option<&str> {
-        self.hosts[vertex.index()].refused.as_deref()
+    pub fn refused(&self, node: HostId) -> Option<&str> {
+        self.hosts[node].refused.as_deref()
     }
 
     /// Disks that requested faults erased.
@@ -234,38 +263,38 @@ impl Cluster {
     // Actions.
 
     /// Starts a process on the contents of its disk.
-    pub fn start(&mut self, vertex: Vertex) {
-        self.at(self.now, vertex, Arrival::Start);
+    pub fn start(&mut self, node: HostId) {
+        self.at(self.now, node, Arrival::Start);
     }
 
     /// Kills a process (SIGKILL). Its memory and its unfinished writes are lost; its neighbours see broken connections.
-    pub fn kill(&mut self, vertex: Vertex) {
-        self.end_process(vertex);
-        self.drop_clients(vertex);
-        self.disconnect_all(vertex);
-        for peer in vertex.neighbours() {
-            self.believed.remove(&(vertex, peer));
+    pub fn kill(&mut self, node: HostId) {
+        self.end_process(node);
+        self.drop_clients(node);
+        self.disconnect_all(node);
+        for peer in self.seating.neighbours(node) {
+            self.believed.remove(&(node, peer));
         }
     }
 
     /// Erases the disk of a stopped process.
-    pub fn wipe(&mut self, vertex: Vertex) {
-        let host = &mut self.hosts[vertex.index()];
+    pub fn wipe(&mut self, node: HostId) {
+        let host = &mut self.hosts[node];
         assert!(host.node.is_none(), "only a stopped node's disk is lost from outside");
         host.disk.wipe();
         host.refused = None;
     }
 
     /// Stops a process (SIGSTOP) until then, or later if an earlier call says so. Its inputs wait in order.
-    pub fn hang(&mut self, vertex: Vertex, until: Instant) {
-        let hung_until = &mut self.hosts[vertex.index()].hung_until;
+    pub fn hang(&mut self, node: HostId, until: Instant) {
+        let hung_until = &mut self.hosts[node].hung_until;
         *hung_until = (*hung_until).max(Some(until));
-        self.at(until, vertex, Arrival::Continue);
+        self.at(until, node, Arrival::Continue);
     }
 
     /// Sets the error of a node's wall clock, in microseconds.
-    pub fn set_clock_error(&mut self, vertex: Vertex, by_us: i64) {
-        self.hosts[vertex.index()].clock_error_us = by_us;
+    pub fn set_clock_error(&mut self, node: HostId, by_us: i64) {
+        self.hosts[node].clock_error_us = by_us;
     }
 
     // Time.
@@ -295,34 +324,37 @@ impl Cluster {
             self.now = self.now.max(until);
             return false;
         };
-        let ((at, _), (vertex, life, arrival)) = entry.remove_entry();
+        let ((at, _), (node, life, arrival)) = entry.remove_entry();
         self.now = self.now.max(at);
-        self.arrive(vertex, life, arrival);
+        self.arrive(node, life, arrival);
         true
     }
 
     // Processes.
 
-    fn boot(&mut self, vertex: Vertex) {
-        let clock = self.clock(vertex);
-        if self.hosts[vertex.index()].node.is_some() {
+    fn boot(&mut self, node: HostId) {
+        let clock = self.clock(node);
+        if self.hosts[node].node.is_some() {
             return;
         }
-        self.end_process(vertex);
-        let host = &mut self.hosts[vertex.index()];
+        self.end_process(node);
+        let index = self.seating.index_of(node).expect("the cluster has this node");
+        let addresses = self.nodes().map(|node| format!("sim:{node}")).collect();
+        let host = &mut self.hosts[node];
         host.peers_allowed = true;
         let recovered = match host.disk.recover() {
             Ok(recovered) => recovered,
             Err(refused) => {
-                host.refused = Some(refused.to_string());
+                host.refused = Some(refused.text(self.config.dimension));
                 return;
             }
         };
         let config = NodeConfig {
-            vertex,
-            addresses: self.config.dimension.vertices().map(|vertex| format!("sim:{vertex}")).collect(),
+            host: node,
+            seating: self.seating.clone(),
+            addresses,
             allow_faults: true,
-            seed: self.config.seed ^ (vertex.index() as u64) << 32 ^ host.life,
+            seed: self.config.seed ^ (index as u64) << 32 ^ host.life,
             sync: "always".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             limits: self.config.limits,
@@ -331,39 +363,39 @@ impl Cluster {
             bug: self.config.bug,
         };
         host.node = Some(Node::new(config, recovered, clock));
-        self.connect_all(vertex);
-        self.give(vertex, Input::DeadlineReached);
-        self.measure_disk(vertex);
+        self.connect_all(node);
+        self.give(node, Input::DeadlineReached);
+        self.measure_disk(node);
     }
 
-    fn end_process(&mut self, vertex: Vertex) {
-        let ended = self.hosts[vertex.index()].end_process(&mut self.random);
+    fn end_process(&mut self, node: HostId) {
+        let ended = self.hosts[node].end_process(&mut self.random);
         self.undetected.extend(ended.err().map(|undetected| undetected.what));
-        self.waiting.remove(&vertex);
+        self.waiting.remove(&node);
     }
 
-    fn clock(&self, vertex: Vertex) -> Now {
-        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[vertex.index()].clock_error_us);
+    fn clock(&self, node: HostId) -> Now {
+        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[node].clock_error_us);
         Now { monotonic: self.now, wall: Timestamp(wall) }
     }
 
-    fn carry_out(&mut self, vertex: Vertex, effect: Effect) {
+    fn carry_out(&mut self, node: HostId, effect: Effect) {
         match effect {
             Effect::Write(batch) => {
                 let number = batch.number;
-                self.hosts[vertex.index()].disk.begin(batch);
-                self.queue_disk_job(vertex, DiskJob::Write(number));
+                self.hosts[node].disk.begin(batch);
+                self.queue_disk_job(node, DiskJob::Write(number));
             }
             Effect::ReadMessages(read) => {
                 let id = read.read;
-                self.hosts[vertex.index()].disk.begin_read(read);
-                self.queue_disk_job(vertex, DiskJob::Read(id));
+                self.hosts[node].disk.begin_read(read);
+                self.queue_disk_job(node, DiskJob::Read(id));
             }
-            Effect::ReopenStorage { wipe } => self.queue_disk_job(vertex, DiskJob::Reopen { wipe }),
-            Effect::SendPeer { to, frame } => self.send_frame(vertex, to, frame),
+            Effect::ReopenStorage { wipe } => self.queue_disk_job(node, DiskJob::Reopen { wipe }),
+            Effect::SendPeer { to, frame } => self.send_frame(node, to, frame),
             Effect::SetPeersAllowed(allowed) => {
-                self.hosts[vertex.index()].peers_allowed = allowed;
-                if allowed { self.connect_all(vertex) } else { self.disconnect_all(vertex) }
+                self.hosts[node].peers_allowed = allowed;
+                if allowed { self.connect_all(node) } else { self.disconnect_all(node) }
             }
             Effect::SendClient { connection, frame } => {
                 let bytes = frame.weight();
@@ -372,7 +404,7 @@ impl Cluster {
                     self.touched.insert(connection);
                 }
                 let drained = self.now + Duration::from_micros(100);
-                self.at(drained, vertex, Arrival::Drained { connection, bytes });
+                self.at(drained, node, Arrival::Drained { connection, bytes });
             }
             Effect::CloseClient { connection, .. } => {
                 self.connections.remove(&connection);
@@ -391,13 +423,13 @@ impl Cluster {
         }
     }
 
-    fn record(&mut self, vertex: Vertex, effect: &Effect) {
+    fn record(&mut self, node: HostId, effect: &Effect) {
         if let Effect::Observe(_) = effect {
             return;
         }
         let mut recorded = std::mem::take(&mut self.recorded);
         recorded.clear();
-        recorded = postcard::to_extend(&(self.now.0, vertex, effect), recorded).expect("memory takes any effect");
+        recorded = postcard::to_extend(&(self.now.0, node, effect), recorded).expect("memory takes any effect");
         self.trace = self.trace.rotate_left(5) ^ u64::from(crc32fast::hash(&recorded));
         self.recorded = recorded;
     }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::group::{Group, Proposed};
-use cubecast_core::identity::NodeId;
+use cubecast_core::identity::{GroupId, HostId, Member};
 use cubecast_core::io::Input;
-use cubecast_core::placement;
 use cubecast_core::time::Instant;
 
 use super::{Arrival, Cluster};
@@ -19,49 +17,50 @@ impl Cluster {
     }
 
     /// Gives a node an input, as a turn of its own or as a part of the next one.
-    pub(super) fn give(&mut self, vertex: Vertex, input: Input) {
+    pub(super) fn give(&mut self, node: HostId, input: Input) {
         if !self.config.gather_turns {
-            return self.take_turn(vertex, vec![input]);
+            return self.take_turn(node, vec![input]);
         }
-        let host = &mut self.hosts[vertex.index()];
+        let host = &mut self.hosts[node];
         if host.node.is_some() {
             host.gathered.push(input);
             if host.gathered.len() == 1 {
-                self.at(self.now, vertex, Arrival::Turn);
+                self.at(self.now, node, Arrival::Turn);
             }
         }
     }
 
-    pub(super) fn take_turn(&mut self, vertex: Vertex, inputs: Vec<Input>) {
-        let clock = self.clock(vertex);
-        let Some(node) = &mut self.hosts[vertex.index()].node else { return };
+    pub(super) fn take_turn(&mut self, node: HostId, inputs: Vec<Input>) {
+        let clock = self.clock(node);
+        let Some(process) = &mut self.hosts[node].node else { return };
         self.turns += 1;
-        let effects = node.handle(clock, inputs);
-        let deadline = node.next_deadline();
-        self.note_member_changes(vertex);
+        let effects = process.handle(clock, inputs);
+        let deadline = process.next_deadline();
+        self.note_member_changes(node);
         for effect in effects {
-            self.record(vertex, &effect);
-            self.carry_out(vertex, effect);
+            self.record(node, &effect);
+            self.carry_out(node, effect);
         }
         if let Some(deadline) = deadline {
-            self.wake_at(vertex, deadline);
+            self.wake_at(node, deadline);
         }
     }
 
     /// Records the membership change that this node proposed in its turn, and the voters that did not know the previous
     /// one.
-    fn note_member_changes(&mut self, vertex: Vertex) {
-        for group in placement::members(vertex) {
-            let Some(leader) = self.node(vertex) else { return };
+    fn note_member_changes(&mut self, node: HostId) {
+        for group in self.seating.groups_of(node) {
+            let Some(leader) = self.node(node) else { return };
             let Some(proposed) = leader.group(group).and_then(Group::proposed_change) else { continue };
-            if self.proposed.insert((vertex, group), proposed) == Some(proposed) {
+            if self.proposed.insert((node, group), proposed) == Some(proposed) {
                 continue;
             }
             let Proposed { index, last, waited } = proposed;
-            let unaware = self.unaware_of(last, group, vertex);
+            let home = self.seating.home(group).expect("a node's groups are on its cube");
+            let unaware = self.unaware_of(last, group, node);
             self.member_changes.push(MemberChange {
-                group,
-                leader: vertex,
+                group: home,
+                leader: node,
                 at: self.now,
                 index,
                 last,
@@ -74,38 +73,38 @@ impl Cluster {
     /// The voters that a leader sees and that have not applied that change. (This excludes voters that follow a newer
     /// set of members than a leader that was stopped for a while, and voters that restart and know the members from
     /// disk.)
-    fn unaware_of(&self, change: u64, group: Vertex, leader: Vertex) -> Vec<Vertex> {
+    fn unaware_of(&self, change: u64, group: GroupId, leader: HostId) -> Vec<HostId> {
         let Some(node) = self.node(leader) else { return Vec::new() };
         let Some(its_group) = node.group(group) else { return Vec::new() };
         let members = |group: &Group| (group.voters(), group.learners());
         let known = members(its_group);
-        let is_unaware = |voter: &NodeId| {
-            let node_of = self.node(voter.vertex).filter(|node_of| node_of.identity() == Some(*voter));
+        let is_unaware = |voter: &Member| {
+            let node_of = self.node(voter.host).filter(|node_of| node_of.identity() == Some(*voter));
             let group_of = node_of.and_then(|node_of| node_of.group(group));
-            node.sees(voter.vertex)
+            node.sees(voter.host)
                 && group_of.is_some_and(|group_of| group_of.applied_index() < change && members(group_of) != known)
         };
-        known.0.iter().filter(|voter| is_unaware(voter)).map(|voter| voter.vertex).collect()
+        known.0.iter().filter(|voter| is_unaware(voter)).map(|voter| voter.host).collect()
     }
 
-    fn wake_at(&mut self, vertex: Vertex, deadline: Instant) {
+    fn wake_at(&mut self, node: HostId, deadline: Instant) {
         let at = deadline.max(self.now + Duration::from_micros(1));
-        let host = &mut self.hosts[vertex.index()];
+        let host = &mut self.hosts[node];
         if host.wakes_at.is_none_or(|known| at < known) {
             host.wakes_at = Some(at);
-            self.at(at, vertex, Arrival::Wake);
+            self.at(at, node, Arrival::Wake);
         }
     }
 
     /// Handles a due deadline. If the node has a later one now, it is woken at that time instead.
-    pub(super) fn wake(&mut self, vertex: Vertex) {
-        let host = &mut self.hosts[vertex.index()];
+    pub(super) fn wake(&mut self, node: HostId) {
+        let host = &mut self.hosts[node];
         if host.wakes_at.take_if(|at| *at <= self.now).is_none() {
             return;
         }
         match host.node.as_ref().and_then(|node| node.next_deadline()) {
-            Some(later) if later > self.now => self.wake_at(vertex, later),
-            _ => self.give(vertex, Input::DeadlineReached),
+            Some(later) if later > self.now => self.wake_at(node, later),
+            _ => self.give(node, Input::DeadlineReached),
         }
     }
 }

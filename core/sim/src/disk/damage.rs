@@ -1,7 +1,7 @@
 //! Bit flips on a disk. The row is encoded as a real one, and its checksum must detect the flip.
 
 use cubecast_core::bugs::{Bug, Bugs};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::store::rows::{self, Row, RowKey, RowWriter};
 use serde::Serialize;
@@ -59,7 +59,7 @@ impl Damage {
 /// Whether a log entry is the last good one of its log. `None`: it is another kind of row.
 fn is_last(rows: &Rows, key: RowKey) -> Option<bool> {
     let RowKey::Log(group, index) = key else { return None };
-    Some(rows.groups.get(&vertex(group))?.last_good() == Some(index))
+    Some(rows.groups.get(&self::group(group))?.last_good() == Some(index))
 }
 
 pub(super) fn damage(
@@ -96,21 +96,21 @@ fn flip(rows: &mut Rows, random: &mut fastrand::Rng, key: RowKey, bugs: Bugs) ->
             spoil(rows.record.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::HardState(group) => {
-            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            let rows = rows.groups.get_mut(&self::group(group)).expect(LISTED);
             spoil(rows.hard_state.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::Checkpoint(group) => {
-            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            let rows = rows.groups.get_mut(&self::group(group)).expect(LISTED);
             spoil(rows.checkpoint.as_mut().expect(LISTED), key, random, bugs, |bytes| rows::decode(key, bytes))
         }
         RowKey::Log(group, index) => {
-            let rows = rows.groups.get_mut(&vertex(group)).expect(LISTED);
+            let rows = rows.groups.get_mut(&self::group(group)).expect(LISTED);
             let row = rows.log.get_mut(&index).expect(LISTED);
             spoil(row, key, random, bugs, |bytes| rows::decode_entry(group, index, bytes))
         }
         RowKey::Messages(group, topic, last) => {
             let (topic, last) = (TopicId(topic), Offset(last));
-            let rows = rows.topics.get_mut(&(vertex(group), topic)).expect(LISTED);
+            let rows = rows.topics.get_mut(&(self::group(group), topic)).expect(LISTED);
             let row = rows.get_mut(&last).expect(LISTED);
             spoil(row, key, random, bugs, |bytes| rows::decode_run(group, topic, last, bytes))
         }
@@ -139,12 +139,14 @@ fn spoil<T: Serialize + DeserializeOwned>(
     match decode(&bytes) {
         Err(bad) => *row = Err(bad),
         Ok(_) => {
-            return Err(Undetected { what: format!("bit {bit} of {key} was flipped, and the row was still accepted") });
+            return Err(Undetected {
+                what: format!("bit {bit} of {key:?} was flipped, and the row was still accepted"),
+            });
         }
     }
     Ok(())
 }
 
-fn vertex(code: u32) -> Vertex {
-    Vertex::from_code(code).expect("a disk has groups of vertices only")
+fn group(code: u32) -> GroupId {
+    GroupId::from_code(code).expect("a disk has groups only")
 }

@@ -26,7 +26,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cubecast_core::bugs::{Bug, Bugs};
-use cubecast_core::cube::Vertex;
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::TopicId;
 use cubecast_core::records::StoredMessage;
 use cubecast_core::store::reading::Unreadable;
@@ -38,8 +39,10 @@ pub use self::damage::Damage;
 use self::rows::Rows;
 
 /// One node's disk. It outlives the processes that write to it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Disk {
+    /// The dimension of its node's cube.
+    cube: Dimension,
     rows: Rows,
     /// Finished batches that are not in the rows, in order.
     journal: VecDeque<WriteBatch>,
@@ -77,8 +80,8 @@ pub enum WriteFailed {
     #[error("the disk is full")]
     Full,
     /// The process that wrote them must end: a row that has to be read before it is replaced is damaged.
-    #[error("{0}")]
-    Bad(#[from] BadRow),
+    #[error("a row that has to be replaced is damaged")]
+    Bad(BadRow),
 }
 
 /// Damage that the checksums missed. This violates the guarantees of storage.
@@ -116,9 +119,20 @@ pub struct CrashLeft {
 }
 
 impl Disk {
-    /// An empty disk with a deliberate bug.
-    pub fn with(bugs: Bugs) -> Disk {
-        Disk { bugs, ..Disk::default() }
+    /// An empty disk of a node of this cube, with a deliberate bug.
+    pub fn new(cube: Dimension, bugs: Bugs) -> Disk {
+        Disk {
+            cube,
+            rows: Rows::default(),
+            journal: VecDeque::new(),
+            pending: VecDeque::new(),
+            reads: BTreeMap::new(),
+            lost: Lost::default(),
+            capacity: None,
+            owed: 0,
+            stuck: false,
+            bugs,
+        }
     }
 
     /// Begins to write a batch. Batch numbers increase.
@@ -135,7 +149,7 @@ impl Disk {
             if self.stuck {
                 return Err(WriteFailed::Full);
             }
-            self.rows.accepts(next)?;
+            self.rows.accepts(next).map_err(WriteFailed::Bad)?;
             self.serve_before_drop();
             let batch = self.pending.pop_front().expect("just seen");
             self.keep(batch);
@@ -253,7 +267,7 @@ impl Disk {
     pub fn recover(&mut self) -> Result<Recovered, Refused> {
         assert!(self.pending.is_empty(), "a disk is read back after a crash or an orderly end");
         self.settle();
-        let Recovery { mut recovered, cuts } = self.rows.find()?.recover()?;
+        let Recovery { mut recovered, cuts } = self.rows.find()?.recover(self.cube)?;
         self.rows.cut(&recovered.groups, &cuts);
         let Lost { commit_marker, journals } = std::mem::take(&mut self.lost);
         let may_be_behind = if commit_marker { !self.bugs.has(Bug::LostCommitMarkerIsTrusted) } else { journals };
@@ -364,12 +378,12 @@ impl Disk {
         let pending = self.pending.iter().take_while(|batch| batch.number <= behind);
         let writes = self.journal.iter().chain(pending).flat_map(|batch| &batch.writes);
         let failed =
-            |unreadable: Unreadable| ReadFailed { why: unreadable.to_string(), damaged: Some(unreadable.lost) };
+            |unreadable: Unreadable| ReadFailed { why: unreadable.bad.text(self.cube), damaged: Some(unreadable.lost) };
         self.rows.read(read, writes).map_err(failed)
     }
 }
 
-fn dropped_topic(write: &Write) -> Option<(Vertex, TopicId)> {
+fn dropped_topic(write: &Write) -> Option<(GroupId, TopicId)> {
     match write {
         Write::DropMessages { group, topic } => Some((*group, *topic)),
         _ => None,

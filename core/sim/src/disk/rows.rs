@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{LogEntry, StoredMessage};
 use cubecast_core::store::reading::{Unreadable, read_through};
@@ -16,10 +16,10 @@ use cubecast_core::topics::command::Command;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     pub record: Option<Row<NodeRecord>>,
-    pub groups: BTreeMap<Vertex, GroupRows>,
+    pub groups: BTreeMap<GroupId, GroupRows>,
     /// Groups whose log lost its end, until the node takes another identity.
-    pub cut: BTreeSet<Vertex>,
-    pub topics: BTreeMap<(Vertex, TopicId), Runs>,
+    pub cut: BTreeSet<GroupId>,
+    pub topics: BTreeMap<(GroupId, TopicId), Runs>,
     pub outbox: BTreeMap<u64, Row<Command>>,
 }
 
@@ -55,7 +55,7 @@ impl Rows {
     }
 
     /// Approximate size of the rows in bytes, without those of some topics. Damaged rows count as 0.
-    pub(super) fn size(&self, without: &BTreeSet<(Vertex, TopicId)>) -> u64 {
+    pub(super) fn size(&self, without: &BTreeSet<(GroupId, TopicId)>) -> u64 {
         let topics = self.topics.iter().filter(|(topic, _)| !without.contains(topic));
         let messages = topics.flat_map(|(_, rows)| rows.values()).flatten().flatten();
         let outbox = self.outbox.values().flatten().map(|command| 128 + command.weight() as u64);
@@ -120,7 +120,7 @@ impl Rows {
         self.record = Some(Ok(record));
     }
 
-    fn group(&mut self, group: Vertex) -> &mut GroupRows {
+    fn group(&mut self, group: GroupId) -> &mut GroupRows {
         self.groups.entry(group).or_default()
     }
 
@@ -130,15 +130,15 @@ impl Rows {
         let mut found = Found::default();
         self.record.clone().map(|row| found.record(row)).transpose()?;
         for (group, rows) in &self.groups {
-            rows.hard_state.clone().map(|row| found.hard_state(group.to_code(), row)).transpose()?;
+            rows.hard_state.clone().map(|row| found.hard_state(group.code(), row)).transpose()?;
         }
         for (group, rows) in &self.groups {
-            rows.checkpoint.clone().map(|row| found.checkpoint(group.to_code(), row)).transpose()?;
+            rows.checkpoint.clone().map(|row| found.checkpoint(group.code(), row)).transpose()?;
         }
         for (group, rows) in &self.groups {
-            rows.log.iter().for_each(|(index, row)| found.entry(group.to_code(), *index, row.clone()));
+            rows.log.iter().for_each(|(index, row)| found.entry(group.code(), *index, row.clone()));
         }
-        self.cut.iter().for_each(|group| found.cut_before(group.to_code()));
+        self.cut.iter().for_each(|group| found.cut_before(group.code()));
         self.outbox.iter().try_for_each(|(id, row)| found.outbox(*id, row.clone()))?;
         Ok(found)
     }
@@ -172,7 +172,7 @@ impl Rows {
     }
 
     #[cfg(test)]
-    pub(super) fn messages(&self) -> impl Iterator<Item = (Vertex, TopicId, &StoredMessage)> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = (GroupId, TopicId, &StoredMessage)> {
         self.topics.iter().flat_map(|((group, topic), rows)| {
             rows.values().flatten().flatten().map(|message| (*group, *topic, message))
         })
@@ -184,7 +184,7 @@ impl Rows {
         let groups = self.groups.iter().flat_map(|(group, rows)| rows.keys(*group));
         let messages = self.topics.iter().flat_map(|((group, topic), rows)| {
             let good = rows.iter().filter(|(_, row)| row.is_ok());
-            good.map(|(last, _)| RowKey::Messages(group.to_code(), topic.0, last.0))
+            good.map(|(last, _)| RowKey::Messages(group.code(), topic.0, last.0))
         });
         let outbox = self.outbox.iter().filter(|(_, row)| row.is_ok()).map(|(id, _)| RowKey::Outbox(*id));
         record.chain(groups).chain(messages).chain(outbox)
@@ -198,8 +198,8 @@ impl GroupRows {
         checkpoint.sum::<u64>() + log.sum::<u64>()
     }
 
-    fn keys(&self, group: Vertex) -> impl Iterator<Item = RowKey> {
-        let code = group.to_code();
+    fn keys(&self, group: GroupId) -> impl Iterator<Item = RowKey> {
+        let code = group.code();
         let hard_state = self.hard_state.iter().filter(|row| row.is_ok()).map(move |_| RowKey::HardState(code));
         let checkpoint = self.checkpoint.iter().filter(|row| row.is_ok()).map(move |_| RowKey::Checkpoint(code));
         let log = self.log.iter().filter(|(_, row)| row.is_ok()).map(move |(index, _)| RowKey::Log(code, *index));

@@ -1,4 +1,5 @@
-use cubecast_core::identity::{Incarnation, NodeId, RequestKey};
+use cubecast_core::cube::{Dimension, VertexId};
+use cubecast_core::identity::{GroupId, HostId, Incarnation, Member, RequestKey};
 use cubecast_core::names::{Offset, PublisherId, Sequence, TopicName};
 use cubecast_core::records::{EntryKind, LogEntry};
 use cubecast_core::store::{Checkpoint, Damaged, HardState, NodeRecord};
@@ -15,7 +16,7 @@ fn what_was_finished_outlives_every_crash_and_the_rest_is_there_in_order_or_not_
     let (mut counts, mut settled) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for seed in 0..SEEDS {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut disk = Disk::default();
+        let mut disk = Disk::new(cube(), Bugs::default());
         (1..=6).for_each(|number| disk.begin(publish(number)));
         disk.finish(2).unwrap();
         let left = disk.crash(&mut random).unwrap();
@@ -106,7 +107,7 @@ fn every_flipped_bit_of_any_row_is_noticed() {
 fn chance_damages_every_kind_of_row() {
     let names = (0..SEEDS).map(|seed| {
         let hit = filled().damage(&mut fastrand::Rng::with_seed(seed), Damage::Any).unwrap().expect("there are rows");
-        hit.to_string().split(|c: char| c.is_numeric()).next().unwrap_or_default().to_owned()
+        hit.name(cube()).split(|c: char| c.is_numeric()).next().unwrap_or_default().to_owned()
     });
     let names: std::collections::BTreeSet<_> = names.collect();
     assert_eq!(names.len(), 6, "{names:?}");
@@ -115,7 +116,11 @@ fn chance_damages_every_kind_of_row() {
 #[test]
 fn damage_hits_only_what_is_there() {
     for what in Damage::KINDS.into_iter().chain([Damage::Any]) {
-        assert_eq!(Disk::default().damage(&mut fastrand::Rng::with_seed(1), what), Ok(None), "{what:?}");
+        assert_eq!(
+            Disk::new(cube(), Bugs::default()).damage(&mut fastrand::Rng::with_seed(1), what),
+            Ok(None),
+            "{what:?}"
+        );
     }
     let mut disk = filled();
     assert_eq!(spoil(&mut disk, Damage::Record), RowKey::Record);
@@ -125,7 +130,7 @@ fn damage_hits_only_what_is_there() {
 #[test]
 fn a_damaged_message_fails_the_reads_that_touch_it_until_it_is_written_anew() {
     let mut disk = filled();
-    spoil(&mut disk, Damage::Row(RowKey::Messages(home().to_code(), 1, 4)));
+    spoil(&mut disk, Damage::Row(RowKey::Messages(home().code(), 1, 4)));
     let failed = disk.read(&read(4, 6)).unwrap_err();
     assert!(failed.why.contains("message 4 of topic number 1"));
     assert_eq!(failed.damaged, Some(Damaged { from: Offset(4), end: Offset(5) }));
@@ -145,8 +150,8 @@ fn a_damaged_message_fails_the_reads_that_touch_it_until_it_is_written_anew() {
 #[test]
 fn a_damaged_log_end_is_cut_and_mistrusted_until_the_node_takes_another_identity() {
     let mut disk = filled();
-    assert_eq!(spoil(&mut disk, Damage::LogTail), RowKey::Log(home().to_code(), 10));
-    assert_eq!(spoil(&mut disk, Damage::LogTail), RowKey::Log(home().to_code(), 9));
+    assert_eq!(spoil(&mut disk, Damage::LogTail), RowKey::Log(home().code(), 10));
+    assert_eq!(spoil(&mut disk, Damage::LogTail), RowKey::Log(home().code(), 9));
     for start in 0..2 {
         let group = disk.recover().unwrap().groups.remove(0);
         assert_eq!((group.log.len(), group.hard_state.commit, group.tail_cut), (5, 8, true), "start {start}");
@@ -202,7 +207,7 @@ fn other_damage_refuses_the_start_until_the_disk_is_wiped() {
         let mut disk = filled();
         spoil(&mut disk, what);
         for _ in 0..2 {
-            let refused = disk.recover().unwrap_err().to_string();
+            let refused = disk.recover().unwrap_err().text(cube());
             assert!(refused.contains(name), "{refused}");
         }
         disk.wipe();
@@ -242,7 +247,7 @@ fn a_record_that_cannot_be_compared_ends_the_process() {
 
 #[test]
 fn a_full_disk_takes_nothing_more_and_keeps_what_was_finished() {
-    let mut disk = Disk::default();
+    let mut disk = Disk::new(cube(), Bugs::default());
     disk.begin(publish(1));
     disk.finish(1).unwrap();
     disk.limit(Some(0));
@@ -263,7 +268,7 @@ fn a_full_disk_takes_nothing_more_and_keeps_what_was_finished() {
 
 #[test]
 fn what_is_deleted_gives_its_room_back_and_small_things_find_room_on_a_full_disk() {
-    let mut disk = Disk::default();
+    let mut disk = Disk::new(cube(), Bugs::default());
     disk.begin(batch(1, [messages(0..300)]));
     disk.finish(1).unwrap();
     disk.limit(Some(0));
@@ -276,7 +281,7 @@ fn what_is_deleted_gives_its_room_back_and_small_things_find_room_on_a_full_disk
 
 #[test]
 fn what_the_log_makes_again_finds_room_on_a_disk_that_was_filled_meanwhile() {
-    let mut disk = Disk::default();
+    let mut disk = Disk::new(cube(), Bugs::default());
     disk.begin(batch(1, [messages(0..300)]));
     disk.finish(1).unwrap();
     disk.lose_unsettled(0);
@@ -293,7 +298,7 @@ fn what_the_log_makes_again_finds_room_on_a_disk_that_was_filled_meanwhile() {
 fn a_read_sees_all_that_was_begun_before_it() {
     for seed in 0..SEEDS {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut disk = Disk::default();
+        let mut disk = Disk::new(cube(), Bugs::default());
         let mut next = 0;
         for number in 1..=random.u64(1..12) {
             let write = match random.u8(0..5) {
@@ -360,8 +365,16 @@ fn the_same_seed_gives_the_same_damage() {
     assert_ne!(spoilt(5), spoilt(6));
 }
 
-fn home() -> Vertex {
+fn cube() -> Dimension {
+    Dimension::new(3).unwrap()
+}
+
+fn host() -> HostId {
     "010".parse().unwrap()
+}
+
+fn home() -> GroupId {
+    GroupId::Home(VertexId(2))
 }
 
 fn batch(number: u64, writes: impl Into<Vec<Write>>) -> WriteBatch {
@@ -384,10 +397,10 @@ fn publish(number: u64) -> WriteBatch {
 
 /// A disk with a record, a checkpoint at 3, log entries 4 to 10, ten messages and an outbox entry.
 fn filled() -> Disk {
-    let mut disk = Disk::default();
+    let mut disk = Disk::new(cube(), Bugs::default());
     (1..=10).for_each(|number| disk.begin(publish(number)));
     let kept = Command {
-        key: RequestKey { coordinator: NodeId::founding(home()), number: 5 },
+        key: RequestKey { coordinator: Member::founding(host()), number: 5 },
         time: Timestamp(5),
         op: Op::CreateTopic { publisher: PublisherId::new("pia").unwrap(), topic: TopicName::new("news").unwrap() },
     };
@@ -400,8 +413,8 @@ fn filled() -> Disk {
 }
 
 fn record(incarnation: u32) -> NodeRecord {
-    let identity = NodeId { vertex: home(), incarnation: Incarnation(incarnation) };
-    NodeRecord { identity: Some(identity), vertex: home(), starts: 1, met: Vec::new() }
+    let identity = Member { host: host(), incarnation: Incarnation(incarnation) };
+    NodeRecord { identity: Some(identity), host: host(), starts: 1, met: Vec::new() }
 }
 
 fn put_checkpoint(index: u64, clear_log: bool) -> Write {
@@ -409,7 +422,7 @@ fn put_checkpoint(index: u64, clear_log: bool) -> Write {
 }
 
 fn checkpoint(index: u64) -> Checkpoint {
-    Checkpoint { index, term: 3, voters: vec![NodeId::founding(home())], learners: Vec::new(), state: vec![9; 40] }
+    Checkpoint { index, term: 3, voters: vec![Member::founding(host())], learners: Vec::new(), state: vec![9; 40] }
 }
 
 fn entry(index: u64) -> LogEntry {

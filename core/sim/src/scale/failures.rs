@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::group::Group;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
-use cubecast_core::placement;
 use cubecast_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -102,10 +103,11 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     stand.run_until_quiet();
     stand.run_a_while();
     let home = topic.home;
+    let host = stand.cluster.seating().host_of(home);
     let (coordinator, before, began) = (coordinator(stand, home), stand.cluster.traffic(), stand.cluster.now());
-    stand.cluster.kill(home);
+    stand.cluster.kill(host);
     let mut publishing = Publishing::begin(&mut stand.cluster, coordinator, topic);
-    let news = watch_news(stand, home, began);
+    let news = watch_news(stand, host, began);
     // The last node to receive the news forwards it, and then the last echoes are in transit.
     stand.cluster.run_for(2 * EDGE);
     let told = stand.cluster.traffic() - before;
@@ -121,8 +123,8 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
     let away_until = began + AWAY;
     stand.cluster.run_for(away_until.since(stand.cluster.now()));
     let returned = stand.cluster.now();
-    stand.cluster.start(home);
-    stand.run_until(LOOK, "the home leads again", |cluster| leads(cluster, home, home));
+    stand.cluster.start(host);
+    stand.run_until(LOOK, "the home leads again", |cluster| leads(cluster, host, home));
     Seen {
         news,
         news_frames: told.link_states as f64,
@@ -135,18 +137,19 @@ fn kill(stand: &mut Stand, topic: &Topic) -> Seen {
 }
 
 /// A node outside the home's group if there is one, so that its publishes need a route as well as a leader.
-fn coordinator(stand: &mut Stand, home: Vertex) -> Vertex {
-    let others: Vec<Vertex> = stand.alive().into_iter().filter(|node| !placement::holds(*node, home)).collect();
-    if others.is_empty() { home.across(0) } else { stand.draw(&others) }
+fn coordinator(stand: &mut Stand, home: Vertex) -> HostId {
+    let members = stand.cluster.members(home);
+    let others: Vec<HostId> = stand.alive().into_iter().filter(|node| !members.contains(node)).collect();
+    if others.is_empty() { members[1] } else { stand.draw(&others) }
 }
 
 /// Runs until all live nodes show `gone` as failed. Returns the distribution of milliseconds since `began`.
-fn watch_news(stand: &mut Stand, gone: Vertex, began: Instant) -> Spread {
-    let mut unaware: Vec<Vertex> = stand.alive().into_iter().filter(|node| *node != gone).collect();
+fn watch_news(stand: &mut Stand, gone: HostId, began: Instant) -> Spread {
+    let mut unaware: Vec<HostId> = stand.alive().into_iter().filter(|node| *node != gone).collect();
     let mut heard = Vec::new();
     stand.run_until(LOOK, "all know of the death", |cluster| {
         let now = cluster.now().since(began).as_micros() as f64 / 1e3;
-        let sees = |node: &Vertex| cluster.node(*node).is_some_and(|node| node.sees(gone));
+        let sees = |node: &HostId| cluster.node(*node).is_some_and(|node| node.sees(gone));
         heard.extend(unaware.extract_if(.., |node| !sees(node)).map(|_| now));
         unaware.is_empty()
     });
@@ -165,11 +168,11 @@ pub(super) fn measure_silence(stand: &mut Stand) -> Silence {
 }
 
 fn another_leads(cluster: &Cluster, home: Vertex) -> bool {
-    home.neighbours().any(|member| leads(cluster, member, home))
+    cluster.members(home)[1..].iter().any(|member| leads(cluster, *member, home))
 }
 
-fn leads(cluster: &Cluster, member: Vertex, home: Vertex) -> bool {
-    cluster.node(member).and_then(|node| node.group(home)).is_some_and(|group| group.leads_fully())
+fn leads(cluster: &Cluster, member: HostId, home: Vertex) -> bool {
+    cluster.group(member, home).is_some_and(Group::leads_fully)
 }
 
 /// A client that publishes, and repeats refused publishes.
@@ -181,7 +184,7 @@ struct Publishing<'a> {
 }
 
 impl<'a> Publishing<'a> {
-    fn begin(cluster: &mut Cluster, coordinator: Vertex, topic: &'a Topic) -> Publishing<'a> {
+    fn begin(cluster: &mut Cluster, coordinator: HostId, topic: &'a Topic) -> Publishing<'a> {
         let connection = cluster.connect_client(coordinator);
         let id = cluster.send(connection, publish(topic));
         Publishing { topic, connection, id, acknowledged: None }

@@ -24,7 +24,8 @@ pub use publishing::Publishing;
 pub use spread::Spread;
 pub use start::Start;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::network::EdgeConditions;
@@ -177,12 +178,12 @@ impl Stand {
         self.cluster.traffic() - before
     }
 
-    fn alive(&self) -> Vec<Vertex> {
-        let is_alive = |vertex: &Vertex| self.cluster.node(*vertex).is_some();
-        self.dimension().vertices().filter(is_alive).collect()
+    fn alive(&self) -> Vec<HostId> {
+        let is_alive = |node: &HostId| self.cluster.node(*node).is_some();
+        self.cluster.nodes().filter(is_alive).collect()
     }
 
-    fn draw(&mut self, from: &[Vertex]) -> Vertex {
+    fn draw(&mut self, from: &[HostId]) -> HostId {
         from[self.random.usize(..from.len())]
     }
 
@@ -197,9 +198,9 @@ impl Stand {
         }
         let alive = self.alive();
         self.run_until(5 * EDGE, "the dead are known", |cluster| {
-            let sees_no_dead = |node: &Vertex| {
+            let sees_no_dead = |node: &HostId| {
                 let node = cluster.node(*node).expect("it is alive");
-                cluster.dimension().vertices().all(|vertex| cluster.node(vertex).is_some() || !node.sees(vertex))
+                cluster.nodes().all(|other| cluster.node(other).is_some() || !node.sees(other))
             };
             alive.iter().all(sees_no_dead)
         });

@@ -1,12 +1,13 @@
-//! Requests from random nodes to random vertices: their routes and costs.
+//! Requests from random nodes to random nodes: their routes and costs.
 //!
 //! A probe requests the status of one node through another. It writes nothing and involves no further node, so its
 //! frames are those of the route there and back.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::client::{Action, Admin};
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Routing {
     /// Number of dead nodes.
     pub dead_nodes: usize,
-    /// Number of probes between connected vertices.
+    /// Number of probes between connected nodes.
     pub probes: usize,
     /// Share of these that their target answered.
     pub delivered: f64,
@@ -42,8 +43,8 @@ pub struct Routing {
 }
 
 struct Probe {
-    from: Vertex,
-    to: Vertex,
+    from: HostId,
+    to: HostId,
     sent: Instant,
     id: u64,
     /// Time of the answer, and the number of edges that the request crossed.
@@ -55,7 +56,7 @@ pub(super) fn measure(stand: &mut Stand, count: u32) -> Routing {
     let mut probes = BTreeMap::new();
     while probes.len() < count as usize {
         let (from, to) = (stand.draw(&alive), stand.draw(&alive));
-        if hops_to(&stand.cluster, to)[from.index()].is_some() {
+        if hops_to(&stand.cluster, to).contains_key(&from) {
             let (connection, probe) = send(&mut stand.cluster, from, to);
             probes.insert(connection, probe);
         }
@@ -68,7 +69,7 @@ pub(super) fn measure(stand: &mut Stand, count: u32) -> Routing {
     summary(&stand.cluster, &probes.into_values().collect::<Vec<_>>(), frames)
 }
 
-fn send(cluster: &mut Cluster, from: Vertex, to: Vertex) -> (ConnectionId, Probe) {
+fn send(cluster: &mut Cluster, from: HostId, to: HostId) -> (ConnectionId, Probe) {
     let connection = cluster.connect_client(from);
     let id = cluster.send(connection, Action::Admin(Admin::Status { node: Some(to) }));
     (connection, Probe { from, to, sent: cluster.now(), id, answered: None })
@@ -92,16 +93,18 @@ fn hear(cluster: &mut Cluster, probes: &mut BTreeMap<ConnectionId, Probe>, until
 }
 
 fn summary(cluster: &Cluster, probes: &[Probe], frames: u64) -> Routing {
-    let shortest = |probe: &Probe| hops_to(cluster, probe.to)[probe.from.index()].unwrap_or(0);
+    let shortest = |probe: &Probe| hops_to(cluster, probe.to).get(&probe.from).copied().unwrap_or(0);
     let answered: Vec<_> = probes.iter().filter_map(|probe| Some((probe, probe.answered?))).collect();
     let mean = |figures: Vec<f64>| Spread::of(figures).mean;
     let direct = answered.iter().filter(|(probe, (_, edges))| *edges == shortest(probe)).count();
     Routing {
-        dead_nodes: cluster.dimension().vertices().filter(|vertex| cluster.node(*vertex).is_none()).count(),
+        dead_nodes: cluster.nodes().filter(|node| cluster.node(*node).is_none()).count(),
         probes: probes.len(),
         delivered: share(answered.len(), probes.len()),
         hops: Spread::of(answered.iter().map(|(_, (_, edges))| *edges as f64).collect()),
-        mean_distance: mean(answered.iter().map(|(probe, _)| f64::from(probe.from.distance(probe.to))).collect()),
+        mean_distance: mean(
+            answered.iter().map(|(probe, _)| f64::from(cluster.seating().distance(probe.from, probe.to))).collect(),
+        ),
         mean_shortest: mean(answered.iter().map(|(probe, _)| shortest(probe) as f64).collect()),
         shortest: share(direct, answered.len()),
         round_trip_ms: Spread::of(
@@ -111,15 +114,15 @@ fn summary(cluster: &Cluster, probes: &[Probe], frames: u64) -> Routing {
     }
 }
 
-/// Edges from every vertex to `to` over live nodes, by breadth-first search, indexed by vertex.
-fn hops_to(cluster: &Cluster, to: Vertex) -> Vec<Option<usize>> {
-    let mut hops = vec![None; cluster.dimension().size()];
-    hops[to.index()] = Some(0);
+/// Edges from every node that has a path to `to` over live nodes, by breadth-first search.
+fn hops_to(cluster: &Cluster, to: HostId) -> BTreeMap<HostId, usize> {
+    let mut hops = BTreeMap::from([(to, 0)]);
     let mut queue = VecDeque::from([to]);
-    while let Some(vertex) = queue.pop_front() {
-        for next in vertex.neighbours().filter(|next| cluster.node(*next).is_some()) {
-            if hops[next.index()].is_none() {
-                hops[next.index()] = hops[vertex.index()].map(|so_far| so_far + 1);
+    while let Some(node) = queue.pop_front() {
+        let so_far = hops[&node];
+        for next in cluster.seating().neighbours(node).filter(|next| cluster.node(*next).is_some()) {
+            if let Entry::Vacant(unknown) = hops.entry(next) {
+                unknown.insert(so_far + 1);
                 queue.push_back(next);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::placement;
+use cubecast_core::identity::HostId;
 use serde::{Deserialize, Serialize};
 
 use super::{EDGE, Stand};
@@ -26,7 +26,7 @@ pub struct Start {
 
 pub(super) fn measure(stand: &mut Stand) -> Start {
     let began = stand.cluster.now();
-    let mut unsettled: Vec<Vertex> = stand.dimension().vertices().collect();
+    let mut unsettled: Vec<HostId> = stand.cluster.nodes().collect();
     stand.run_until(EDGE, "all see all", |cluster| {
         while unsettled.last().is_some_and(|node| sees_all(cluster, *node)) {
             unsettled.pop();
@@ -49,16 +49,16 @@ pub(super) fn measure(stand: &mut Stand) -> Start {
     }
 }
 
-fn sees_all(cluster: &Cluster, node: Vertex) -> bool {
-    cluster.node(node).is_some_and(|node| cluster.dimension().vertices().all(|vertex| node.sees(vertex)))
+fn sees_all(cluster: &Cluster, node: HostId) -> bool {
+    cluster.node(node).is_some_and(|node| cluster.nodes().all(|other| node.sees(other)))
 }
 
 fn is_led(cluster: &Cluster, home: Vertex) -> bool {
-    let followed = |member: Vertex| cluster.node(member)?.group(home)?.leader();
-    let leader = followed(home);
+    let followed = |member: HostId| cluster.group(member, home)?.leader();
+    let leader = followed(cluster.seating().host_of(home));
     leader.is_some_and(|leader| {
-        let group = cluster.node(leader.vertex).and_then(|node| node.group(home));
+        let group = cluster.group(leader.host, home);
         group.is_some_and(|group| group.leads_fully())
-            && placement::members(home).all(|member| followed(member) == Some(leader))
+            && cluster.members(home).into_iter().all(|member| followed(member) == Some(leader))
     })
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cubecast_core::bugs::Bug;
 use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_sim::check::Violation;
 use cubecast_sim::check::workload::Load;
 use cubecast_sim::{Cut, EdgeConditions, Fault, FaultClass, Scenario, Scripted, Simulation, run};
@@ -323,7 +324,8 @@ impl FaultSchedule {
 
 /// Degrades every edge for the whole run.
 fn echoes(dimension: Dimension) -> Scripted {
-    let edges = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| (from, to))).collect();
+    let seating = Seating::founding(dimension);
+    let edges = seating.hosts().flat_map(|from| seating.neighbours(from).map(move |to| (from, to))).collect();
     let conditions = EdgeConditions {
         jitter_us: 300_000,
         loss: 0.02,

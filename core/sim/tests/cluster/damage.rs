@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, StartAt};
 use cubecast_core::records::{EntryKind, LogEntry};
 use cubecast_core::store::Write;
@@ -20,28 +21,28 @@ fn filled(seed: u64) -> Cluster {
     let config = ClusterConfig { keep_events: true, ..ClusterConfig::new(Dimension::new(3).unwrap(), seed) };
     let mut cluster = prepared(Cluster::with(config));
     for number in 0..MESSAGES {
-        cluster.must(vertex("011"), publish(&format!("m{number}"), Ack::All, None)).unwrap();
+        cluster.must(host("011"), publish(&format!("m{number}"), Ack::All, None)).unwrap();
     }
     cluster.take_events();
     cluster
 }
 
 /// Damages every row of messages of a running node.
-fn damage_all_messages(cluster: &mut Cluster, node: Vertex) {
+fn damage_all_messages(cluster: &mut Cluster, node: HostId) {
     for _ in 0..MESSAGES {
         cluster.damage_disk(node, Damage::Messages);
     }
     assert!(cluster.disk(node).has_bad_row());
 }
 
-fn counters(cluster: &mut Cluster, node: Vertex) -> Counters {
+fn counters(cluster: &mut Cluster, node: HostId) -> Counters {
     match cluster.must(node, Action::Admin(Admin::Status { node: None })) {
         Ok(Done::Status(status)) => status.counters,
         other => panic!("not a status: {other:?}"),
     }
 }
 
-fn warnings(cluster: &mut Cluster, node: Vertex) -> Vec<String> {
+fn warnings(cluster: &mut Cluster, node: HostId) -> Vec<String> {
     let warning = |event| match event {
         Event::Warning { text } => Some(text),
         _ => None,
@@ -55,7 +56,7 @@ fn all_contents() -> Vec<String> {
 
 #[test]
 fn damaged_messages_are_read_from_another_member_and_written_anew() {
-    let (home, replica) = (vertex("100"), vertex("101"));
+    let (home, replica) = (host("100"), host("101"));
     let own = Action::Read(Read::ReplicaPull {
         subscriber: subscriber(),
         topic: topic(NEWS),
@@ -64,7 +65,7 @@ fn damaged_messages_are_read_from_another_member_and_written_anew() {
     });
     let leader = || pull(ReadLevel::Leader, false);
     for (damaged, asked, read) in [
-        (home, vertex("011"), leader()),
+        (home, host("011"), leader()),
         (home, home, leader()),
         (home, home, pull(ReadLevel::Any, false)),
         (replica, replica, pull(ReadLevel::Any, false)),
@@ -92,8 +93,8 @@ fn damaged_messages_are_read_from_another_member_and_written_anew() {
 fn a_push_from_before_the_damage_goes_on_behind_it() {
     for (damaged, at) in [("100", "100"), ("101", "101"), ("100", "011"), ("101", "011")] {
         let mut cluster = filled(4);
-        damage_all_messages(&mut cluster, vertex(damaged));
-        let client = cluster.connect_client(vertex(at));
+        damage_all_messages(&mut cluster, host(damaged));
+        let client = cluster.connect_client(host(at));
         let from = Some(StartAt::Beginning);
         cluster.send(
             client,
@@ -115,8 +116,8 @@ fn a_push_from_before_the_damage_goes_on_behind_it() {
 #[test]
 fn subscribers_are_told_when_no_member_has_the_messages_and_go_on_when_one_has() {
     let mut cluster = filled(5);
-    let home = vertex("100");
-    let others = ["101", "110", "000"].map(vertex);
+    let home = host("100");
+    let others = ["101", "110", "000"].map(host);
     damage_all_messages(&mut cluster, home);
     others.iter().for_each(|other| cluster.kill(*other));
     cluster.run_for(Duration::from_secs(1));
@@ -144,10 +145,10 @@ fn subscribers_are_told_when_no_member_has_the_messages_and_go_on_when_one_has()
 #[test]
 fn an_answer_that_ends_before_lost_messages_says_where_the_topic_ends() {
     let mut cluster = filled(7);
-    let home = vertex("100");
+    let home = host("100");
     cluster.damage_disk(home, Damage::Messages);
     for member in ["101", "110", "000"] {
-        damage_all_messages(&mut cluster, vertex(member));
+        damage_all_messages(&mut cluster, host(member));
     }
     let Ok(Done::Pulled { messages, cursor, end, .. }) = cluster.must(home, pull(ReadLevel::Leader, true)) else {
         panic!("what comes before the loss is not given");
@@ -164,9 +165,9 @@ fn a_push_ends_with_a_reason_when_every_member_lost_the_messages() {
     for at in ["100", "011"] {
         let mut cluster = filled(6);
         for member in ["100", "101", "110", "000"] {
-            damage_all_messages(&mut cluster, vertex(member));
+            damage_all_messages(&mut cluster, host(member));
         }
-        let client = cluster.connect_client(vertex(at));
+        let client = cluster.connect_client(host(at));
         let from = Some(StartAt::Beginning);
         cluster.send(
             client,
@@ -188,13 +189,13 @@ fn a_push_ends_with_a_reason_when_every_member_lost_the_messages() {
 #[test]
 fn a_lost_commit_marker_with_lost_journals_costs_nothing_that_was_acknowledged() {
     let mut cluster = cluster(7);
-    let [away_for_long, away_for_a_moment, spoilt, last] = ["101", "110", "000", "100"].map(vertex);
+    let [away_for_long, away_for_a_moment, spoilt, last] = ["101", "110", "000", "100"].map(host);
     cluster.kill(away_for_long);
     // By then it has lost its vote.
     cluster.run_for(Duration::from_secs(8));
     cluster.kill(away_for_a_moment);
     for number in 0..5 {
-        cluster.must(vertex("011"), publish(&format!("m{number}"), Ack::Quorum, None)).unwrap();
+        cluster.must(host("011"), publish(&format!("m{number}"), Ack::Quorum, None)).unwrap();
     }
     cluster.kill(spoilt);
     cluster.kill(last);
@@ -202,27 +203,27 @@ fn a_lost_commit_marker_with_lost_journals_costs_nothing_that_was_acknowledged()
     cluster.start(spoilt);
     cluster.start(away_for_a_moment);
     cluster.run_for(Duration::from_secs(10));
-    let read = cluster.must(vertex("011"), pull(ReadLevel::Leader, false));
+    let read = cluster.must(host("011"), pull(ReadLevel::Leader, false));
     assert!(read.is_err(), "one that is behind and one that forgot are no majority: {read:?}");
     cluster.start(last);
     cluster.start(away_for_long);
-    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("011"))));
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, host("011"))));
     let expected: Vec<String> = (0..5).map(|number| format!("m{number}")).collect();
-    assert_eq!(contents(cluster.must(vertex("011"), pull(ReadLevel::Leader, false))), expected);
+    assert_eq!(contents(cluster.must(host("011"), pull(ReadLevel::Leader, false))), expected);
 }
 
 #[test]
 fn an_entry_that_makes_no_sense_is_cut_and_its_node_refills_as_a_new_member() {
     let mut cluster = filled(8);
-    let damaged = vertex("101");
-    let home = vertex("100");
-    let group = cluster.node(damaged).unwrap().group(home).unwrap();
-    let (index, term) = (group.last_index(), group.term());
+    let damaged = host("101");
+    let home = group("100");
+    let member = cluster.node(damaged).unwrap().group(home).unwrap();
+    let (index, term) = (member.last_index(), member.term());
     cluster.kill(damaged);
     let nonsense = LogEntry { index, term, kind: EntryKind::Commands, data: vec![9; 40].into() };
     cluster.write_to_disk(damaged, &[Write::Append { group: home, entries: vec![nonsense] }]);
     cluster.start(damaged);
-    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, vertex("011"))));
+    assert!(cluster.run_until(Duration::from_secs(30), |cluster| led_by_homes(cluster, host("011"))));
     let told = warnings(&mut cluster, damaged);
     let about_it = told.iter().filter(|text| text.contains("the data folder of node 101")).collect::<Vec<_>>();
     assert_eq!(about_it.len(), 1, "{told:?}");
@@ -241,11 +242,11 @@ fn an_entry_that_makes_no_sense_is_cut_and_its_node_refills_as_a_new_member() {
 #[test]
 fn a_frame_that_is_altered_on_its_way_is_dropped_counted_told_once_and_sent_again() {
     let mut cluster = filled(9);
-    let (home, replica) = (vertex("100"), vertex("101"));
+    let (home, replica) = (host("100"), host("101"));
     let altering = EdgeConditions { altering: 0.2, ..EdgeConditions::default() };
     cluster.set_edge(home, replica, Some(altering));
     for number in MESSAGES..MESSAGES + 40 {
-        cluster.must(vertex("011"), publish(&format!("m{number}"), Ack::Quorum, None)).unwrap();
+        cluster.must(host("011"), publish(&format!("m{number}"), Ack::Quorum, None)).unwrap();
     }
     assert!(cluster.frame_counts().altered > 0);
     let altered = counters(&mut cluster, replica).frames_altered;

@@ -32,12 +32,12 @@ fn existed(result: Result<Done, Failure>) -> bool {
 #[test]
 fn a_deleted_publisher_publishes_no_more_until_it_is_created_again() {
     let mut cluster = cluster(20);
-    let (here, there) = (vertex("011"), vertex("110"));
+    let (here, there) = (host("011"), host("110"));
     cluster.must(there, publish("before", Ack::Quorum, None)).unwrap();
     assert!(matches!(cluster.must(here, delete()), Ok(Done::PublisherDeleted { .. })));
     assert_eq!(code(cluster.must(here, publish("x", Ack::Quorum, None))), ErrorCode::UnknownPublisher, "at once");
     cluster.run_for(NOTICED);
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         assert_eq!(
             code(cluster.must(node, publish("x", Ack::One, None))),
             ErrorCode::UnknownPublisher,
@@ -56,7 +56,7 @@ fn a_deleted_publisher_publishes_no_more_until_it_is_created_again() {
 #[test]
 fn a_deleted_subscriber_finds_its_subscription_again() {
     let mut cluster = cluster(21);
-    let at = vertex("011");
+    let at = host("011");
     for content in ["a", "b"] {
         cluster.must(at, publish(content, Ack::Quorum, None)).unwrap();
     }
@@ -73,13 +73,13 @@ fn a_deleted_subscriber_finds_its_subscription_again() {
 #[test]
 fn deletions_survive_a_restart_of_everybody() {
     let mut cluster = cluster(22);
-    let at = vertex("011");
+    let at = host("011");
     cluster.must(at, delete()).unwrap();
     cluster.must(at, Action::Write(Write::CreatePublisher { publisher: PublisherId::new("other").unwrap() })).unwrap();
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         cluster.kill(node);
     }
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         cluster.start(node);
     }
     assert!(cluster.run_until(Duration::from_secs(20), |cluster| led_by_homes(cluster, at)));
@@ -95,7 +95,7 @@ fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
         .map(|number| format!("far{number}"))
         .find(|name| placement::home(name, cluster.dimension()) == vertex("011"));
     let far = PublisherId::new(far.unwrap()).unwrap();
-    let at = vertex("000");
+    let at = host("000");
     let publish = |content: &str| {
         Action::Write(Write::Publish {
             publisher: far.clone(),
@@ -107,17 +107,17 @@ fn who_cannot_ask_about_a_name_goes_by_what_it_remembers() {
     };
     cluster.must(at, Action::Write(Write::CreatePublisher { publisher: far.clone() })).unwrap();
     cluster.must(at, publish("before")).unwrap();
-    for member in placement::members(vertex("011")) {
+    for member in cluster.members(vertex("011")) {
         cluster.kill(member);
     }
     cluster.run_for(NOTICED);
     cluster.must(at, publish("after")).unwrap();
-    assert_eq!(code(cluster.must(vertex("110"), publish("unknown there"))), ErrorCode::Unavailable);
+    assert_eq!(code(cluster.must(host("110"), publish("unknown there"))), ErrorCode::Unavailable);
 }
 
 /// The number of these names that are registered; the others are refused because there are too many new ones.
 fn registered(cluster: &mut Cluster, at: &str, names: impl Iterator<Item = String>) -> usize {
-    let connection = cluster.connect_client(vertex(at));
+    let connection = cluster.connect_client(host(at));
     let create = |name: String| Action::Write(Write::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() });
     let asked: Vec<u64> = names.map(|name| cluster.send(connection, create(name))).collect();
     cluster.run_for(Duration::from_secs(6));
@@ -159,7 +159,7 @@ fn a_node_takes_only_so_many_new_names_and_those_that_exist_are_free() {
 #[test]
 fn a_client_with_one_new_name_does_not_wait_behind_one_with_thousands() {
     let mut cluster = cluster(26);
-    let at = vertex("011");
+    let at = host("011");
     let create = |name: String| Action::Write(Write::CreateSubscriber { subscriber: SubscriberId::new(name).unwrap() });
     let flooding = cluster.connect_client(at);
     for number in 0..3_000 {
@@ -181,30 +181,31 @@ fn expiring(seed: u64) -> Cluster {
 
 fn register(cluster: &mut Cluster, name: &str) -> bool {
     let publisher = PublisherId::new(name).unwrap();
-    existed(cluster.must(vertex("011"), Action::Write(Write::CreatePublisher { publisher })))
+    existed(cluster.must(host("011"), Action::Write(Write::CreatePublisher { publisher })))
 }
 
 #[test]
 fn names_that_nobody_uses_expire_and_used_ones_stay() {
     let mut cluster = expiring(23);
-    let at = vertex("011");
+    let at = host("011");
     assert!(!register(&mut cluster, "idle"));
     let mut published = Vec::new();
     for number in 0..30 {
         cluster.run_for(Duration::from_secs(10));
-        let through = vertex(["011", "110", "101"][number % 3]);
+        let through = host(["011", "110", "101"][number % 3]);
         published.push(number.to_string());
         cluster.must(through, publish(&published[number], Ack::Quorum, None)).unwrap();
         if number == 15 {
-            cluster.kill(vertex("100"));
-            cluster.kill(placement::home(publisher().as_str(), cluster.dimension()));
+            cluster.kill(host("100"));
+            let home = placement::home(publisher().as_str(), cluster.dimension());
+            cluster.kill(cluster.seating().host_of(home));
             cluster.run_for(Duration::from_secs(5));
-            for node in cluster.dimension().vertices() {
+            for node in cluster.nodes() {
                 cluster.start(node);
             }
         }
         // A read from a replica does not check whether its subscriber is registered.
-        let pulled = cluster.must(vertex("101"), pull(ReadLevel::Any, false));
+        let pulled = cluster.must(host("101"), pull(ReadLevel::Any, false));
         assert_eq!(contents(pulled).len(), published.len(), "the subscriber is known, though it only reads");
     }
     assert_eq!(code(cluster.must(at, publish_as("idle"))), ErrorCode::UnknownPublisher);
@@ -217,7 +218,7 @@ fn names_that_nobody_uses_expire_and_used_ones_stay() {
 #[test]
 fn a_subscriber_that_only_waits_for_messages_keeps_its_name() {
     let mut cluster = expiring(24);
-    let at = vertex("011");
+    let at = host("011");
     let client = cluster.connect_client(at);
     let push = Action::Write(Write::Subscribe { subscriber: subscriber(), topic: topic(NEWS), from: None, push: true });
     cluster.send(client, push);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::{Offset, StartAt, SubscriberId};
-use cubecast_core::placement;
 use cubecast_core::wire::answer::{Done, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 use cubecast_sim::{Cluster, EdgeConditions};
@@ -15,14 +14,14 @@ use super::support::*;
 #[test]
 fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow() {
     let mut cluster = cluster(2);
-    let home = vertex("100");
+    let home = host("100");
     let frames = |cluster: &mut Cluster, publishes: u32, told_within: Duration| {
         cluster.run_for(Duration::from_millis(20));
         let before = cluster.traffic().replication;
         for number in 0..publishes {
             cluster.must(home, publish(&number.to_string(), Ack::Quorum, None)).unwrap();
         }
-        assert!(cluster.run_until(told_within, |cluster| all_have_applied_the_same(cluster, home)));
+        assert!(cluster.run_until(told_within, |cluster| all_have_applied_the_same(cluster, vertex("100"))));
         cluster.traffic().replication - before
     };
     // Entries, their acknowledgements and the commit news, for each of three followers.
@@ -33,8 +32,10 @@ fn a_lone_commit_is_told_at_once_and_of_many_most_with_the_entries_that_follow()
 }
 
 fn all_have_applied_the_same(cluster: &mut Cluster, home: Vertex) -> bool {
-    let applied: BTreeSet<_> = placement::members(home)
-        .map(|member| cluster.node(member).and_then(|node| node.group(home)).map(|group| group.applied_index()))
+    let applied: BTreeSet<_> = cluster
+        .members(home)
+        .into_iter()
+        .map(|member| cluster.group(member, home).map(|group| group.applied_index()))
         .collect();
     applied.len() == 1
 }
@@ -42,7 +43,7 @@ fn all_have_applied_the_same(cluster: &mut Cluster, home: Vertex) -> bool {
 #[test]
 fn a_push_subscriber_gets_everything_once_and_in_order_wherever_it_is() {
     let mut cluster = cluster(10);
-    for node in ["100", "101", "011", "111"].map(vertex) {
+    for node in ["100", "101", "011", "111"].map(host) {
         let connection = cluster.connect_client(node);
         let name = SubscriberId::new(format!("s{node}")).unwrap();
         cluster.must(node, Action::Write(Write::CreateSubscriber { subscriber: name.clone() })).unwrap();
@@ -53,7 +54,7 @@ fn a_push_subscriber_gets_everything_once_and_in_order_wherever_it_is() {
         cluster.run_for(Duration::from_millis(200));
         let before = cluster.frames(connection).iter().filter(|frame| matches!(frame, ServerFrame::Message(_))).count();
         for i in 0..30 {
-            cluster.must(vertex("010"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
+            cluster.must(host("010"), publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
         }
         let mut offsets = Vec::new();
         let complete = cluster.run_until(Duration::from_secs(5), |cluster| {
@@ -71,7 +72,7 @@ fn a_push_subscriber_gets_everything_once_and_in_order_wherever_it_is() {
 
 #[test]
 fn what_all_have_acknowledged_is_served_by_every_replica_though_the_leader_fails_at_once() {
-    let (home, mut expected) = (vertex("100"), Vec::new());
+    let (home, mut expected) = (host("100"), Vec::new());
     for (seed, count) in [(20, 1), (21, 2), (22, 9)] {
         let mut cluster = cluster(seed);
         expected.clear();
@@ -81,7 +82,7 @@ fn what_all_have_acknowledged_is_served_by_every_replica_though_the_leader_fails
             expected.push(number.to_string());
         }
         cluster.kill(home);
-        for replica in home.neighbours() {
+        for replica in ["101", "110", "000"].map(host) {
             let pulled = cluster.must(replica, pull(ReadLevel::Any, false));
             assert_eq!(contents(pulled), expected, "of {replica}, with seed {seed}");
         }
@@ -91,7 +92,7 @@ fn what_all_have_acknowledged_is_served_by_every_replica_though_the_leader_fails
 #[test]
 fn many_at_once_that_all_are_to_acknowledge_share_a_confirmation() {
     let mut cluster = cluster(23);
-    let home = vertex("100");
+    let home = host("100");
     let client = cluster.connect_client(home);
     cluster.run_for(Duration::from_millis(20));
     let before = cluster.traffic().replication;
@@ -114,7 +115,7 @@ fn many_at_once_that_all_are_to_acknowledge_share_a_confirmation() {
 #[test]
 fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
     let mut cluster = cluster(24);
-    let (home, slow) = (vertex("100"), vertex("101"));
+    let (home, slow) = (host("100"), host("101"));
     cluster.set_edge(home, slow, Some(EdgeConditions { delay_us: 5_000, ..EdgeConditions::default() }));
     let client = cluster.connect_client(home);
     for apart in (0..40).map(|step| Duration::from_micros(step * 250)) {
@@ -138,7 +139,7 @@ fn a_slow_replica_is_asked_again_when_it_has_the_rest() {
 #[test]
 fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
     let mut cluster = cluster(25);
-    let (home, away) = (vertex("100"), vertex("101"));
+    let (home, away) = (host("100"), host("101"));
     let read = Action::Read(Read::ReplicaPull {
         subscriber: subscriber(),
         topic: topic(NEWS),
@@ -168,8 +169,8 @@ fn a_replica_that_is_back_serves_what_all_acknowledge_from_then_on() {
 #[test]
 fn whoever_has_subscribed_through_a_replica_may_pull_from_it_at_once() {
     let mut cluster = cluster(26);
-    let replicas: Vec<Vertex> = placement::members(vertex("100")).collect();
-    cluster.must(vertex("011"), publish("there", Ack::All, None)).unwrap();
+    let replicas = cluster.members(vertex("100"));
+    cluster.must(host("011"), publish("there", Ack::All, None)).unwrap();
     for (number, through) in replicas.iter().chain(&replicas).enumerate() {
         let (subscriber, topic) = (SubscriberId::new(format!("new{number}")).unwrap(), topic(NEWS));
         cluster.must(*through, Action::Write(Write::CreateSubscriber { subscriber: subscriber.clone() })).unwrap();

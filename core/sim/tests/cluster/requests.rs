@@ -14,35 +14,35 @@ use super::support::*;
 #[test]
 fn a_message_published_anywhere_is_pulled_anywhere() {
     let mut cluster = cluster(1);
-    for (i, node) in cluster.dimension().vertices().enumerate() {
+    for (i, node) in cluster.nodes().enumerate() {
         let done = cluster.must(node, publish(&format!("m{i}"), Ack::Quorum, None)).unwrap();
         let Done::Published { offset, replicas, repeated, .. } = done else { panic!("{done:?}") };
         assert_eq!((offset, repeated), (Some(Offset(i as u64)), false));
         assert!(replicas.len() >= 3, "a quorum of four is three: {replicas:?}");
     }
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         assert_eq!(contents(cluster.must(node, pull(ReadLevel::Leader, false))).len(), 8, "read through {node}");
     }
-    assert_eq!(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, true))).len(), 8);
-    assert!(contents(cluster.must(vertex("111"), pull(ReadLevel::Leader, true))).is_empty(), "the cursor has moved");
+    assert_eq!(contents(cluster.must(host("000"), pull(ReadLevel::Leader, true))).len(), 8);
+    assert!(contents(cluster.must(host("111"), pull(ReadLevel::Leader, true))).is_empty(), "the cursor has moved");
 }
 
 #[test]
 fn ack_all_is_held_by_all_four() {
     let mut cluster = cluster(2);
-    let done = cluster.must(vertex("001"), publish("x", Ack::All, None)).unwrap();
+    let done = cluster.must(host("001"), publish("x", Ack::All, None)).unwrap();
     let Done::Published { replicas, .. } = done else { panic!("{done:?}") };
-    assert_eq!(replicas, ["100", "101", "110", "000"].map(vertex));
+    assert_eq!(replicas, ["100", "101", "110", "000"].map(host));
 }
 
 #[test]
 fn a_request_that_is_lost_with_a_node_on_its_way_is_asked_again_at_once() {
     let mut cluster = cluster(2);
-    let client = cluster.connect_client(vertex("011"));
+    let client = cluster.connect_client(host("011"));
     let request = cluster.send(client, publish("x", Ack::Quorum, Some(1)));
     // The route from 011 to the home 100 crosses 010 and 000. An edge takes 100 us.
     cluster.run_for(Duration::from_micros(150));
-    cluster.kill(vertex("000"));
+    cluster.kill(host("000"));
     let answered =
         |cluster: &mut Cluster| cluster.take_answer(client, request).is_some_and(|answer| answer.result.is_ok());
     assert!(cluster.run_until(Duration::from_millis(500), answered));
@@ -51,16 +51,16 @@ fn a_request_that_is_lost_with_a_node_on_its_way_is_asked_again_at_once() {
 #[test]
 fn a_repeated_sequence_is_stored_once() {
     let mut cluster = cluster(3);
-    cluster.must(vertex("001"), publish("once", Ack::Quorum, Some(7))).unwrap();
-    let done = cluster.must(vertex("010"), publish("once", Ack::Quorum, Some(7))).unwrap();
+    cluster.must(host("001"), publish("once", Ack::Quorum, Some(7))).unwrap();
+    let done = cluster.must(host("010"), publish("once", Ack::Quorum, Some(7))).unwrap();
     assert!(matches!(done, Done::Published { offset: Some(Offset(0)), repeated: true, .. }), "{done:?}");
-    assert_eq!(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false))), ["once"]);
+    assert_eq!(contents(cluster.must(host("000"), pull(ReadLevel::Leader, false))), ["once"]);
 }
 
 #[test]
 fn errors_say_what_is_unknown() {
     let mut cluster = cluster(4);
-    let at = vertex("010");
+    let at = host("010");
     let nobody = || PublisherId::new("nobody").unwrap();
     let unknown = Action::Write(Write::Publish {
         publisher: nobody(),
@@ -81,27 +81,27 @@ fn errors_say_what_is_unknown() {
     let exists = Action::Write(Write::CreateTopic { publisher: publisher(), topic: topic(NEWS) });
     assert_eq!(code(cluster.must(at, exists)), ErrorCode::TopicExists);
     let replica = Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: topic(NEWS), max: 1, from: None });
-    assert_eq!(code(cluster.must(vertex("011"), replica)), ErrorCode::NotReplica);
+    assert_eq!(code(cluster.must(host("011"), replica)), ErrorCode::NotReplica);
 }
 
 #[test]
 fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
     let mut cluster = cluster(14);
     // 011 is no member, so all its asks cross edges. Most of the replies to it are lost.
-    for from in vertex("011").neighbours() {
+    for from in ["010", "001", "111"].map(host) {
         let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
-        cluster.must(from, Action::Admin(Admin::SetLink { from, to: vertex("011"), conditions })).unwrap();
+        cluster.must(from, Action::Admin(Admin::SetLink { from, to: host("011"), conditions })).unwrap();
     }
     let mut published = 0;
     let mut read = Vec::new();
     for _ in 0..40 {
-        cluster.must(vertex("000"), publish(&format!("m{published}"), Ack::Quorum, None)).unwrap();
+        cluster.must(host("000"), publish(&format!("m{published}"), Ack::Quorum, None)).unwrap();
         published += 1;
-        if let Ok(done) = cluster.must(vertex("011"), pull(ReadLevel::Leader, true)) {
+        if let Ok(done) = cluster.must(host("011"), pull(ReadLevel::Leader, true)) {
             read.extend(contents(Ok(done)));
         }
     }
-    read.extend(contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, true))));
+    read.extend(contents(cluster.must(host("000"), pull(ReadLevel::Leader, true))));
     read.dedup();
     assert_eq!(read, (0..published).map(|i| format!("m{i}")).collect::<Vec<_>>());
 }
@@ -109,14 +109,14 @@ fn what_a_committing_pull_reads_reaches_its_client_though_answers_are_lost() {
 #[test]
 fn what_a_replicas_read_moves_past_has_reached_its_client_though_answers_are_lost() {
     let mut cluster = cluster(14);
-    for from in vertex("011").neighbours() {
+    for from in ["010", "001", "111"].map(host) {
         let conditions = LinkConditions { loss: 0.6, ..LinkConditions::PERFECT };
-        cluster.must(from, Action::Admin(Admin::SetLink { from, to: vertex("011"), conditions })).unwrap();
+        cluster.must(from, Action::Admin(Admin::SetLink { from, to: host("011"), conditions })).unwrap();
     }
     let (mut read, mut answers) = (0, 0);
     for _ in 0..40 {
-        cluster.must(vertex("000"), publish("m", Ack::Quorum, None)).unwrap();
-        if let Ok(Done::Pulled { messages, .. }) = cluster.must(vertex("011"), pull(ReadLevel::Any, true))
+        cluster.must(host("000"), publish("m", Ack::Quorum, None)).unwrap();
+        if let Ok(Done::Pulled { messages, .. }) = cluster.must(host("011"), pull(ReadLevel::Any, true))
             && let (Some(first), Some(last)) = (messages.first(), messages.last())
         {
             assert!(first.offset.0 <= read, "read from {} on, and only {read} messages had come", first.offset);
@@ -130,11 +130,11 @@ fn what_a_replicas_read_moves_past_has_reached_its_client_though_answers_are_los
 #[test]
 fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
     let mut cluster = cluster(15);
-    let home = placement::home("stranger", cluster.dimension());
-    for member in placement::members(home).skip(1).take(2) {
-        cluster.kill(member);
+    let members = cluster.members(placement::home("stranger", cluster.dimension()));
+    for member in &members[1..3] {
+        cluster.kill(*member);
     }
-    let at = home;
+    let at = members[0];
     let stranger = PublisherId::new("stranger").unwrap();
     let action = Action::Write(Write::Publish {
         publisher: stranger,
@@ -149,7 +149,7 @@ fn nobody_publishes_unregistered_while_the_registry_has_no_leader() {
 #[test]
 fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
     let mut cluster = cluster(16);
-    let coordinator = vertex("011");
+    let coordinator = host("011");
     for content in ["first", "second"] {
         cluster.kill(coordinator);
         cluster.run_for(Duration::from_secs(1));
@@ -158,7 +158,7 @@ fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
         cluster.run_for(Duration::from_millis(500));
         // It may not answer yet. If it acknowledges, the message must stay stored.
         let answer = cluster.ask(coordinator, publish(content, Ack::Quorum, None), Duration::from_secs(1));
-        let stored = contents(cluster.must(vertex("000"), pull(ReadLevel::Leader, false)));
+        let stored = contents(cluster.must(host("000"), pull(ReadLevel::Leader, false)));
         let acknowledged = answer.is_some_and(|answer| answer.result.is_ok());
         assert!(!acknowledged || stored.iter().any(|found| found == content), "{content} was acknowledged: {stored:?}");
     }
@@ -167,9 +167,9 @@ fn a_restart_that_was_never_recorded_does_not_use_its_numbers_again() {
 #[test]
 fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     let mut cluster = cluster(17);
-    let at = vertex("010");
-    cluster.kill(vertex("100"));
-    cluster.kill(vertex("101"));
+    let at = host("010");
+    cluster.kill(host("100"));
+    cluster.kill(host("101"));
     cluster.run_for(Duration::from_secs(2));
     let connection = cluster.connect_client(at);
     let waiting: Vec<u64> =
@@ -178,8 +178,8 @@ fn what_waited_in_the_outbox_is_stored_though_much_else_came_first() {
     for id in waiting {
         assert!(cluster.take_answer(connection, id).is_some_and(|answer| answer.result.is_ok()));
     }
-    cluster.start(vertex("100"));
-    cluster.start(vertex("101"));
+    cluster.start(host("100"));
+    cluster.start(host("101"));
     let back = cluster.run_until(Duration::from_secs(20), |cluster| {
         cluster
             .ask(at, publish("probe", Ack::Quorum, None), Duration::from_secs(10))

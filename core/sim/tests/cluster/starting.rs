@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, ReadLevel, Write};
 use cubecast_sim::Cluster;
 
-use super::support::{NEWS, cluster, code, contents, publish, publisher, pull, subscriber, topic, vertex};
+use super::support::{NEWS, cluster, code, contents, host, publish, publisher, pull, subscriber, topic, vertex};
 
 /// All nodes wait for 111, so none of them knows its identity.
 fn a_new_cluster_without_111() -> Cluster {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 13);
     cluster.run_for(Duration::ZERO);
-    cluster.kill(vertex("111"));
+    cluster.kill(host("111"));
     cluster.run_for(Duration::from_millis(200));
     cluster
 }
@@ -21,7 +22,7 @@ fn a_new_cluster_without_111() -> Cluster {
 #[test]
 fn what_comes_before_a_node_knows_its_place_is_done_when_it_does() {
     let mut cluster = a_new_cluster_without_111();
-    let connection = cluster.connect_client(vertex("010"));
+    let connection = cluster.connect_client(host("010"));
     let waiting = [
         Action::Write(Write::CreatePublisher { publisher: publisher() }),
         Action::Write(Write::CreateSubscriber { subscriber: subscriber() }),
@@ -33,7 +34,7 @@ fn what_comes_before_a_node_knows_its_place_is_done_when_it_does() {
     for id in waiting {
         assert_eq!(cluster.take_answer(connection, id), None);
     }
-    cluster.start(vertex("111"));
+    cluster.start(host("111"));
     cluster.run_for(Duration::from_secs(3));
     for id in waiting {
         let answer = cluster.take_answer(connection, id).expect("it was done when the last node had come");
@@ -44,7 +45,7 @@ fn what_comes_before_a_node_knows_its_place_is_done_when_it_does() {
 #[test]
 fn what_needs_no_place_is_answered_at_once() {
     let mut cluster = a_new_cluster_without_111();
-    let other = Some(vertex("001"));
+    let other = Some(host("001"));
     let at_once = [
         Action::Admin(Admin::Status { node: None }),
         Action::Admin(Admin::Status { node: other }),
@@ -52,7 +53,7 @@ fn what_needs_no_place_is_answered_at_once() {
         Action::Local(Local::Watch { kinds: vec![], sample: 1 }),
     ];
     for action in at_once {
-        let answer = cluster.ask(vertex("010"), action, Duration::from_millis(100)).expect("it is answered at once");
+        let answer = cluster.ask(host("010"), action, Duration::from_millis(100)).expect("it is answered at once");
         assert!(answer.result.is_ok(), "{answer:?}");
     }
 }
@@ -62,7 +63,7 @@ fn what_cannot_begin_in_time_is_unavailable_and_names_who_is_awaited() {
     let mut cluster = a_new_cluster_without_111();
     let began = cluster.now();
     let failure =
-        cluster.must(vertex("101"), Action::Write(Write::CreatePublisher { publisher: publisher() })).unwrap_err();
+        cluster.must(host("101"), Action::Write(Write::CreatePublisher { publisher: publisher() })).unwrap_err();
     assert_eq!(failure.code, ErrorCode::Unavailable);
     assert!(failure.message.contains("is waiting for 111"), "{failure}");
     let waited = cluster.now().since(began);
@@ -73,7 +74,7 @@ fn what_cannot_begin_in_time_is_unavailable_and_names_who_is_awaited() {
 #[test]
 fn what_a_wiped_node_takes_in_before_it_knows_its_place_is_not_taken_for_a_repeat() {
     let mut cluster = cluster(21);
-    let home = vertex("100");
+    let home = host("100");
     let before: Vec<String> = (0..30).map(|i| format!("before{i}")).collect();
     for content in &before {
         cluster.must(home, publish(content, Ack::All, None)).unwrap();
@@ -92,10 +93,10 @@ fn what_a_wiped_node_takes_in_before_it_knows_its_place_is_not_taken_for_a_repea
         let answer = cluster.take_answer(connection, id).expect("every request is answered");
         assert!(matches!(answer.result, Ok(Done::Published { repeated: false, .. })), "{answer:?}");
     }
-    assert_eq!(contents(cluster.must(vertex("011"), pull(ReadLevel::Leader, false))), [before, after].concat());
+    assert_eq!(contents(cluster.must(host("011"), pull(ReadLevel::Leader, false))), [before, after].concat());
 }
 
-fn incarnation(cluster: &mut Cluster, node: Vertex) -> u32 {
+fn incarnation(cluster: &mut Cluster, node: HostId) -> u32 {
     match cluster.must(node, Action::Admin(Admin::Status { node: None })) {
         Ok(Done::Status(status)) => status.incarnation,
         other => panic!("{other:?}"),
@@ -105,15 +106,15 @@ fn incarnation(cluster: &mut Cluster, node: Vertex) -> u32 {
 #[test]
 fn a_cluster_that_starts_again_does_not_deny_what_it_has() {
     let mut cluster = cluster(22);
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         cluster.kill(node);
     }
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         cluster.start(node);
     }
     cluster.run_for(Duration::ZERO);
     // 011 holds no replica of the topic.
-    let at = vertex("011");
+    let at = host("011");
     let connection = cluster.connect_client(at);
     let [topics, location, published] = [
         Action::Query(Query::Topics),
@@ -138,15 +139,15 @@ fn a_cluster_that_starts_again_does_not_deny_what_it_has() {
 fn groups_of_which_nobody_is_left_are_named_after_a_moment() {
     let mut cluster = cluster(23);
     for node in ["100", "101", "110", "000"] {
-        cluster.kill(vertex(node));
+        cluster.kill(host(node));
     }
-    match cluster.must(vertex("011"), Action::Query(Query::Locate { topic: topic(NEWS) })) {
+    match cluster.must(host("011"), Action::Query(Query::Locate { topic: topic(NEWS) })) {
         Ok(Done::Located(location)) => assert!(location.members.iter().all(|replica| !replica.alive), "{location:?}"),
         other => panic!("{other:?}"),
     }
-    match cluster.must(vertex("011"), Action::Query(Query::Topics)) {
+    match cluster.must(host("011"), Action::Query(Query::Topics)) {
         Ok(Done::Topics { missing, .. }) => assert!(missing.contains(&vertex("100")), "{missing:?}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(code(cluster.must(vertex("011"), publish("a", Ack::Quorum, None))), ErrorCode::Unavailable);
+    assert_eq!(code(cluster.must(host("011"), publish("a", Ack::Quorum, None))), ErrorCode::Unavailable);
 }

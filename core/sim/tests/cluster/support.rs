@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::states::NodeState;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
@@ -12,6 +13,15 @@ use cubecast_sim::Cluster;
 pub const NEWS: &str = "news";
 
 pub fn vertex(text: &str) -> Vertex {
+    text.parse().unwrap()
+}
+
+/// The group of this home.
+pub fn group(home: &str) -> GroupId {
+    GroupId::of(vertex(home))
+}
+
+pub fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
@@ -34,7 +44,7 @@ pub fn cluster(seed: u64) -> Cluster {
 
 /// The same for a cluster that has just started.
 pub fn prepared(mut cluster: Cluster) -> Cluster {
-    let at = vertex("011");
+    let at = host("011");
     let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, at));
     assert!(settled, "every home leads its group within ten seconds");
     cluster.must(at, Action::Write(Write::CreatePublisher { publisher: publisher() })).unwrap();
@@ -49,13 +59,12 @@ pub fn prepared(mut cluster: Cluster) -> Cluster {
     cluster
 }
 
-pub fn led_by_homes(cluster: &mut Cluster, at: Vertex) -> bool {
+pub fn led_by_homes(cluster: &mut Cluster, at: HostId) -> bool {
     cluster.run_for(Duration::from_millis(100));
     match cluster.must(at, Action::Local(Local::Cluster)) {
-        Ok(Done::Cluster(view)) => view
-            .nodes
-            .iter()
-            .all(|node| node.state == NodeState::Up && node.leads.contains(&node.node) && node.leads.len() == 1),
+        Ok(Done::Cluster(view)) => {
+            view.nodes.iter().all(|node| node.state == NodeState::Up && node.leads == [vertex(&node.node.to_string())])
+        }
         _ => false,
     }
 }

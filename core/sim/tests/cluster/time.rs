@@ -13,8 +13,8 @@ use super::support::*;
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
         let mut cluster = cluster(seed);
-        cluster.must(vertex("001"), publish("x", Ack::Quorum, None)).unwrap();
-        cluster.kill(vertex("100"));
+        cluster.must(host("001"), publish("x", Ack::Quorum, None)).unwrap();
+        cluster.kill(host("100"));
         cluster.run_for(Duration::from_secs(3));
         cluster.trace()
     };
@@ -29,7 +29,7 @@ fn idle_nodes_sleep_between_heartbeats() {
     let dimension = Dimension::new(3).unwrap();
     let mut cluster =
         Cluster::with(ClusterConfig { gather_turns: true, keep_events: false, ..ClusterConfig::new(dimension, 7) });
-    assert!(cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, vertex("000"))));
+    assert!(cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, host("000"))));
     cluster.run_for(Duration::from_secs(2));
     let (turns, traffic) = (cluster.turns(), cluster.traffic());
     cluster.run_for(Duration::from_secs(30));
@@ -45,34 +45,34 @@ fn idle_nodes_sleep_between_heartbeats() {
 
 #[test]
 fn the_time_that_a_leader_hangs_is_nobodys_absence() {
-    let [leader, gone] = ["10", "00"].map(vertex);
+    let [leader, gone] = ["10", "00"].map(host);
     let mut cluster = Cluster::new(Dimension::new(2).unwrap(), 3);
     assert!(cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, leader)));
     cluster.kill(gone);
     cluster.run_for(Duration::from_secs(3));
     cluster.hang(leader, cluster.now() + Duration::from_secs(4));
     cluster.run_for(Duration::from_secs(5));
-    let voters = cluster.node(leader).unwrap().group(leader).unwrap().voters();
+    let voters = cluster.node(leader).unwrap().group(group("10")).unwrap().voters();
     assert_eq!(voters.len(), 3, "it was seen to be away for four seconds, not for eight");
     cluster.run_for(Duration::from_secs(3));
-    let voters = cluster.node(leader).unwrap().group(leader).unwrap().voters();
+    let voters = cluster.node(leader).unwrap().group(group("10")).unwrap().voters();
     assert_eq!(voters.len(), 2, "five seconds are enough");
 }
 
 #[test]
 fn what_reaches_a_node_that_hangs_waits_in_order_however_often_it_is_stopped() {
     let mut cluster = cluster(41);
-    let hung = vertex("110");
+    let hung = host("110");
     let now = cluster.now();
     cluster.hang(hung, now + Duration::from_millis(2_000));
     cluster.hang(hung, now + Duration::from_millis(500));
-    cluster.break_edge(hung, vertex("100"));
+    cluster.break_edge(hung, host("100"));
     cluster.run_for(Duration::from_millis(1_000));
     assert!(cluster.is_hung(hung), "the first stop is not over");
     cluster.hang(hung, now + Duration::from_millis(3_000));
-    cluster.break_edge(hung, vertex("100"));
+    cluster.break_edge(hung, host("100"));
     cluster.run_for(Duration::from_secs(4));
-    let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, vertex("011")));
+    let settled = cluster.run_until(Duration::from_secs(10), |cluster| led_by_homes(cluster, host("011")));
     assert!(settled, "its edges stand again");
     let view = cluster.must(hung, Action::Admin(Admin::Status { node: None })).unwrap();
     let Done::Status(status) = view else { panic!("{view:?}") };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::placement;
 use cubecast_core::states::{NodeState, Obstacle};
@@ -24,7 +25,7 @@ const A_PUBLISH: Duration = Duration::from_secs(5);
 #[test]
 fn in_a_whole_cluster_every_group_is_usable_and_every_node_ready() {
     let cluster = cluster(21);
-    for node in cluster.dimension().vertices() {
+    for node in cluster.nodes() {
         let status = cluster.node(node).unwrap().status();
         assert_eq!(status.unready(), [], "{node}");
         for group in status.groups {
@@ -36,7 +37,7 @@ fn in_a_whole_cluster_every_group_is_usable_and_every_node_ready() {
 #[test]
 fn a_lone_new_node_is_not_ready_for_it_does_not_know_its_place() {
     let mut cluster = Cluster::new(Dimension::new(3).unwrap(), 22);
-    let all: Vec<Vertex> = cluster.dimension().vertices().collect();
+    let all: Vec<HostId> = cluster.nodes().collect();
     // All nodes have started, and no frame has arrived yet.
     cluster.run_for(Duration::from_micros(1));
     all[1..].iter().for_each(|node| cluster.kill(*node));
@@ -49,16 +50,16 @@ fn a_lone_new_node_is_not_ready_for_it_does_not_know_its_place() {
 fn with_five_of_eight_killed_each_survivor_names_its_groups_without_a_majority() {
     let mut cluster = cluster(23);
     for node in ["011", "101", "110", "111", "100"] {
-        cluster.kill(vertex(node));
+        cluster.kill(host(node));
     }
     cluster.run_for(SETTLED);
     let usable = |node: &str| -> Vec<bool> {
-        cluster.node(vertex(node)).unwrap().status().groups.iter().map(|group| group.usable).collect()
+        cluster.node(host(node)).unwrap().status().groups.iter().map(|group| group.usable).collect()
     };
     // The group of 000 has three of its four members left.
     assert_eq!(usable("000"), [true, false, false, false]);
     assert_eq!(usable("001"), [true, false, false, false]);
-    let status = cluster.node(vertex("010")).unwrap().status();
+    let status = cluster.node(host("010")).unwrap().status();
     let why = status.groups[1].why_unusable().unwrap();
     assert_eq!(
         why,
@@ -70,9 +71,9 @@ fn with_five_of_eight_killed_each_survivor_names_its_groups_without_a_majority()
 #[test]
 fn an_isolated_leader_says_within_an_election_timeout_that_it_is_not_usable() {
     let mut cluster = cluster(24);
-    let alone = vertex("100");
+    let alone = host("100");
     let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    for peer in alone.neighbours() {
+    for peer in ["101", "110", "000"].map(host) {
         cluster.must(alone, Action::Admin(Admin::SetLink { from: alone, to: peer, conditions })).unwrap();
         cluster.must(peer, Action::Admin(Admin::SetLink { from: peer, to: alone, conditions })).unwrap();
     }
@@ -82,7 +83,7 @@ fn an_isolated_leader_says_within_an_election_timeout_that_it_is_not_usable() {
         assert_eq!((group.usable, group.obstacle, group.voters_up), (false, Some(Obstacle::NoQuorum), 1), "{group:?}");
     }
     cluster.run_for(SETTLED);
-    for peer in alone.neighbours() {
+    for peer in ["101", "110", "000"].map(host) {
         let groups = cluster.node(peer).unwrap().status().groups;
         assert!(groups.iter().all(|group| group.usable), "{peer}: {groups:?}");
     }
@@ -92,13 +93,13 @@ fn an_isolated_leader_says_within_an_election_timeout_that_it_is_not_usable() {
 fn a_wiped_voter_that_is_back_counts_only_when_it_votes_again() {
     let mut cluster = cluster(25);
     for node in ["101", "110"] {
-        cluster.kill(vertex(node));
-        cluster.wipe(vertex(node));
+        cluster.kill(host(node));
+        cluster.wipe(host(node));
     }
     cluster.run_for(Duration::from_secs(1));
-    cluster.start(vertex("101"));
+    cluster.start(host("101"));
     cluster.run_for(SETTLED);
-    let status = cluster.node(vertex("000")).unwrap().status();
+    let status = cluster.node(host("000")).unwrap().status();
     let group = status.groups.iter().find(|group| group.home == vertex("100")).unwrap();
     assert!(!group.usable && group.voters_up == 2, "{group:?}");
 }
@@ -107,9 +108,9 @@ fn a_wiped_voter_that_is_back_counts_only_when_it_votes_again() {
 fn a_node_that_fails_on_request_calls_nothing_usable() {
     let mut cluster = cluster(26);
     let stop = Action::Admin(Admin::StopNode { node: None, mode: StopMode::Pause, duration_ms: 5_000 });
-    cluster.must(vertex("100"), stop).unwrap();
+    cluster.must(host("100"), stop).unwrap();
     cluster.run_for(Duration::from_millis(100));
-    let status = cluster.node(vertex("100")).unwrap().status();
+    let status = cluster.node(host("100")).unwrap().status();
     assert_eq!(status.state, NodeState::Failed);
     assert!(status.groups.iter().all(|group| !group.usable));
     assert_eq!(status.unready()[0].reason, UnreadyReason::Node(NodeReason::NodeFailed));
@@ -131,9 +132,10 @@ fn breaks_at_random(seed: u64) {
         break_something(&mut cluster, &mut random);
     }
     cluster.run_for(SETTLED);
-    let runs = |cluster: &Cluster, node: Vertex| cluster.node(node).is_some() && !cluster.is_hung(node);
-    for node in cluster.dimension().vertices().filter(|node| runs(&cluster, *node)).collect::<Vec<_>>() {
-        for home in placement::members(node) {
+    let runs = |cluster: &Cluster, node: HostId| cluster.node(node).is_some() && !cluster.is_hung(node);
+    for node in cluster.nodes().filter(|node| runs(&cluster, *node)).collect::<Vec<_>>() {
+        let groups = cluster.seating().groups_of(node);
+        for home in groups.map(|group| group.home(cluster.dimension()).unwrap()).collect::<Vec<_>>() {
             let before = said(&cluster, node, home);
             let (publisher, topic) = topics[&home].clone();
             let publish = Action::Write(Write::Publish {
@@ -159,7 +161,7 @@ fn breaks_at_random(seed: u64) {
     }
 }
 
-fn said(cluster: &Cluster, node: Vertex, home: Vertex) -> Option<GroupStatus> {
+fn said(cluster: &Cluster, node: HostId, home: Vertex) -> Option<GroupStatus> {
     cluster.node(node)?.status().groups.into_iter().find(|group| group.home == home)
 }
 
@@ -167,12 +169,13 @@ fn said(cluster: &Cluster, node: Vertex, home: Vertex) -> Option<GroupStatus> {
 fn a_topic_for_each_group(cluster: &mut Cluster) -> BTreeMap<Vertex, (PublisherId, TopicName)> {
     let mut topics = BTreeMap::new();
     for home in cluster.dimension().vertices() {
+        let host = cluster.seating().host_of(home);
         let at_home = |name: &String| placement::home(name, home.dimension()) == home;
         let publisher = PublisherId::new((0..).map(|i| format!("p{i}")).find(at_home).unwrap()).unwrap();
         let topic = topic(&(0..).map(|i| format!("t{i}")).find(at_home).unwrap());
-        cluster.must(home, Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).unwrap();
+        cluster.must(host, Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).unwrap();
         cluster
-            .must(home, Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }))
+            .must(host, Action::Write(Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() }))
             .unwrap();
         topics.insert(home, (publisher, topic));
     }
@@ -180,8 +183,8 @@ fn a_topic_for_each_group(cluster: &mut Cluster) -> BTreeMap<Vertex, (PublisherI
 }
 
 fn break_something(cluster: &mut Cluster, random: &mut fastrand::Rng) {
-    let node = cluster.dimension().vertices().nth(random.usize(..8)).unwrap();
-    let peer = node.across(random.u8(..3));
+    let node = cluster.nodes().nth(random.usize(..8)).unwrap();
+    let peer = cluster.seating().across(node, random.u8(..3));
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
     match random.u8(..5) {
         0 | 1 => cluster.kill(node),
@@ -192,7 +195,7 @@ fn break_something(cluster: &mut Cluster, random: &mut fastrand::Rng) {
             cluster.send(connection, Action::Admin(Admin::SetLink { from: node, to: peer, conditions: cut }));
         }
         _ => {
-            for peer in node.neighbours() {
+            for peer in cluster.seating().neighbours(node) {
                 for (from, to) in [(node, peer), (peer, node)] {
                     if cluster.node(from).is_some() {
                         let connection = cluster.connect_client(from);

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::content::Content;
+use crate::cube::{Dimension, Vertex};
+use crate::identity::HostId;
 use crate::names::{Offset, PublisherId, Sequence, TopicId, TopicName};
 use crate::placement;
+use crate::seating::Seating;
 use crate::states::NodeState;
 use crate::time::Timestamp;
 use crate::wire::answer::*;
@@ -45,35 +48,35 @@ struct Session {
 pub struct World {
     client: Client,
     now: Now,
-    moods: BTreeMap<Vertex, Mood>,
-    loses_answer: BTreeMap<Vertex, bool>,
-    sockets: BTreeMap<SocketId, (Vertex, Option<Session>)>,
+    moods: BTreeMap<HostId, Mood>,
+    loses_answer: BTreeMap<HostId, bool>,
+    sockets: BTreeMap<SocketId, (HostId, Option<Session>)>,
     /// The sockets that wait while openings are held.
-    opening: Option<Vec<(SocketId, Vertex)>>,
+    opening: Option<Vec<(SocketId, HostId)>>,
     topics: BTreeMap<TopicName, Topic>,
     next_topic: u64,
-    watches: BTreeMap<Vertex, u32>,
+    watches: BTreeMap<HostId, u32>,
     next_ticket: u64,
     pub requests: usize,
     seen: Vec<ClientEffect>,
 }
 
-pub fn vertex(text: &str) -> Vertex {
+pub fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
-fn url(vertex: Vertex) -> String {
-    format!("ws://node-{vertex}:80/ws")
+fn url(host: HostId) -> String {
+    format!("ws://node-{host}:80/ws")
 }
 
 impl World {
     pub fn new(seeds: &[&str]) -> World {
         let dimension = Dimension::new(3).unwrap();
-        let seeds = seeds.iter().map(|seed| url(vertex(seed))).collect();
+        let seeds = seeds.iter().map(|seed| url(host(seed))).collect();
         World {
             client: Client::new(&ClientConfig { seeds, seed: 1, ..ClientConfig::default() }),
             now: Now { monotonic: Instant(0), wall: Timestamp(1_795_379_000_000_000) },
-            moods: dimension.vertices().map(|vertex| (vertex, Mood::Up)).collect(),
+            moods: Seating::founding(dimension).hosts().map(|host| (host, Mood::Up)).collect(),
             loses_answer: BTreeMap::new(),
             sockets: BTreeMap::new(),
             opening: None,
@@ -105,7 +108,7 @@ impl World {
     }
 
     pub fn set(&mut self, node: &str, mood: Mood) {
-        let node = vertex(node);
+        let node = host(node);
         self.moods.insert(node, mood);
         if mood == Mood::Down {
             let broken: Vec<_> = self.sockets.iter().filter(|(_, (at, _))| *at == node).map(|(id, _)| *id).collect();
@@ -117,17 +120,17 @@ impl World {
 
     /// Makes the node perform its next request and then break its sockets instead of answering.
     pub fn lose_next_answer(&mut self, node: &str) {
-        self.loses_answer.insert(vertex(node), true);
+        self.loses_answer.insert(host(node), true);
     }
 
     pub fn replace_client(&mut self, seed: u64) {
-        let seeds = vec![url(vertex("000"))];
+        let seeds = vec![url(host("000"))];
         self.client = Client::new(&ClientConfig { seeds, seed, ..ClientConfig::default() });
         self.sockets.clear();
     }
 
     pub fn let_client_rest(&mut self, strangers: Rests) {
-        let seeds = vec![url(vertex("000"))];
+        let seeds = vec![url(host("000"))];
         self.client = Client::new(&ClientConfig { seeds, strangers, ..ClientConfig::default() });
     }
 
@@ -145,7 +148,7 @@ impl World {
 
     /// Number of attempts to open a socket to this node.
     pub fn attempts_at(&self, node: &str) -> usize {
-        let wanted = url(vertex(node));
+        let wanted = url(host(node));
         self.seen.iter().filter(|effect| matches!(effect, ClientEffect::Open { url, .. } if *url == wanted)).count()
     }
 
@@ -218,7 +221,7 @@ impl World {
     fn carry_out(&mut self, effect: &ClientEffect) -> Vec<ClientInput> {
         match effect {
             ClientEffect::Open { socket, url: asked, .. } => {
-                let at = self.moods.keys().copied().find(|vertex| url(*vertex) == *asked).unwrap();
+                let at = self.moods.keys().copied().find(|host| url(*host) == *asked).unwrap();
                 if self.moods[&at] == Mood::Down {
                     return vec![ClientInput::Closed { socket: *socket, why: "connection refused".into() }];
                 }
@@ -258,7 +261,7 @@ impl World {
         if frames.is_empty() { vec![] } else { vec![ClientInput::Frames { socket, frames }] }
     }
 
-    fn serve(&mut self, at: Vertex, socket: SocketId, action: &Action) -> Result<Done, Failure> {
+    fn serve(&mut self, at: HostId, socket: SocketId, action: &Action) -> Result<Done, Failure> {
         match (self.moods[&at], action) {
             (Mood::Failing, _) => return Err(ErrorCode::NodeFailed.because("stopped by a requested fault")),
             (_, Action::Local(Local::Cluster)) => return Ok(Done::Cluster(self.cluster())),
@@ -328,9 +331,9 @@ impl World {
     }
 
     fn cluster(&self) -> ClusterView {
-        let view = |vertex: &Vertex| NodeView {
-            node: *vertex,
-            address: format!("node-{vertex}:80"),
+        let view = |host: &HostId| NodeView {
+            node: *host,
+            address: format!("node-{host}:80"),
             state: NodeState::Up,
             incarnation: 1,
             leads: vec![],
@@ -374,7 +377,7 @@ impl World {
         self.now.monotonic
     }
 
-    pub fn vertices(&self) -> Vec<Vertex> {
+    pub fn hosts(&self) -> Vec<HostId> {
         self.moods.keys().copied().collect()
     }
 
@@ -415,7 +418,7 @@ impl World {
     }
 
     pub fn watches_at(&self, node: &str) -> u32 {
-        self.watches.get(&vertex(node)).copied().unwrap_or(0)
+        self.watches.get(&host(node)).copied().unwrap_or(0)
     }
 
     pub fn open_sockets(&self) -> usize {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::names::{Offset, PublisherId, Sequence};
+use crate::seating::Seating;
 use crate::wire::answer::{Done, ErrorCode};
 use crate::wire::client::{Ack, Admin, Local, Read, ReadLevel, Write};
-use fake::{Mood, World, vertex};
+use fake::{Mood, World, host};
 
 fn publish(topic: &str, content: &str) -> Action {
     Action::Write(Write::Publish {
@@ -51,7 +52,7 @@ fn a_publish_goes_straight_home_from_one_known_address() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");
     let reply = world.ask(publish("news", "a")).unwrap();
-    assert_eq!(reply.asked, vertex("100"));
+    assert_eq!(reply.asked, host("100"));
     assert_eq!((reply.attempts, reply.fell_over), (1, None));
     assert!(world.notices().iter().any(|notice| matches!(notice, Notice::Learned { nodes: 8, .. })));
 }
@@ -71,8 +72,8 @@ fn while_the_home_is_down_its_first_replica_is_asked_and_it_is_said_once() {
     world.set("100", Mood::Down);
     for content in ["a", "b", "c"] {
         let reply = world.ask(publish("news", content)).unwrap();
-        assert_eq!(reply.asked, vertex("101"));
-        assert_eq!(reply.fell_over.unwrap().from, vertex("100"));
+        assert_eq!(reply.asked, host("101"));
+        assert_eq!(reply.fell_over.unwrap().from, host("100"));
     }
     let falls = world.notices().iter().filter(|notice| matches!(notice, Notice::FellOver(_))).count();
     assert_eq!(falls, 1);
@@ -82,8 +83,8 @@ fn while_the_home_is_down_its_first_replica_is_asked_and_it_is_said_once() {
 fn that_nobody_can_do_it_is_said_once_and_again_when_somebody_can() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");
-    for vertex in ["000", "001", "010", "011", "100", "101", "110", "111"] {
-        world.set(vertex, Mood::Unavailable);
+    for host in ["000", "001", "010", "011", "100", "101", "110", "111"] {
+        world.set(host, Mood::Unavailable);
     }
     for _ in 0..3 {
         assert!(world.ask(pull("news", false)).is_err());
@@ -95,12 +96,12 @@ fn that_nobody_can_do_it_is_said_once_and_again_when_somebody_can() {
         };
         world.notices().iter().filter_map(told).collect::<Vec<_>>()
     };
-    assert_eq!(falls(&world), [vertex("101")], "hundreds of attempts, one situation");
+    assert_eq!(falls(&world), [host("101")], "hundreds of attempts, one situation");
     world.set("110", Mood::Up);
     for _ in 0..3 {
         world.ask(pull("news", false)).unwrap();
     }
-    assert_eq!(falls(&world), [vertex("101"), vertex("110")], "it is said who does it now");
+    assert_eq!(falls(&world), [host("101"), host("110")], "it is said who does it now");
 }
 
 #[test]
@@ -108,12 +109,12 @@ fn a_home_that_says_node_failed_is_passed_over_and_asked_again_later() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");
     world.set("100", Mood::Failing);
-    assert_eq!(world.ask(publish("news", "a")).unwrap().asked, vertex("101"));
+    assert_eq!(world.ask(publish("news", "a")).unwrap().asked, host("101"));
     assert_eq!(world.ask(publish("news", "b")).unwrap().attempts, 1, "not asked twice in vain");
     world.set("100", Mood::Up);
     world.pass(Duration::from_secs(3));
-    assert_eq!(world.ask(publish("news", "c")).unwrap().asked, vertex("100"));
-    assert!(world.notices().contains(&Notice::BackHome { home: vertex("100") }));
+    assert_eq!(world.ask(publish("news", "c")).unwrap().asked, host("100"));
+    assert!(world.notices().contains(&Notice::BackHome { home: host("100") }));
     assert_eq!(world.contents("news"), ["a", "b", "c"]);
 }
 
@@ -126,7 +127,7 @@ fn a_home_that_came_back_is_found_in_the_background() {
     world.set("100", Mood::Up);
     world.pass(Duration::from_secs(6));
     let reply = world.ask(publish("news", "b")).unwrap();
-    assert_eq!((reply.asked, reply.attempts), (vertex("100"), 1));
+    assert_eq!((reply.asked, reply.attempts), (host("100"), 1));
     assert!(world.notices().iter().any(|notice| matches!(notice, Notice::Reconnected { .. })));
 }
 
@@ -137,7 +138,7 @@ fn nodes_that_were_never_reached_are_tried_as_rarely_as_the_caller_wants() {
         world.let_client_rest(strangers);
         world.add_topic("news");
         world.set("100", Mood::Down);
-        assert_eq!(world.ask(publish("news", "a")).unwrap().asked, vertex("101"));
+        assert_eq!(world.ask(publish("news", "a")).unwrap().asked, host("101"));
         world.pass(Duration::from_secs(180));
         world.attempts_at("100")
     };
@@ -156,7 +157,7 @@ fn a_second_socket_to_a_node_that_answers_may_take_its_time_to_open() {
     world.pass(Duration::from_secs(6));
     world.let_open();
     assert!(!world.notices().iter().any(|notice| matches!(notice, Notice::Lost { .. } | Notice::FellOver(_))));
-    assert!(matches!(world.results().last(), Some(Ok(reply)) if reply.asked == vertex("100")), "{:?}", world.results());
+    assert!(matches!(world.results().last(), Some(Ok(reply)) if reply.asked == host("100")), "{:?}", world.results());
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_pull_that_commits_is_not_repeated_when_its_answer_was_lost() {
 fn what_nobody_can_do_in_time_is_given_up_with_the_reason() {
     let mut world = World::new(&["000"]);
     world.add_topic("news");
-    for node in world.vertices() {
+    for node in world.hosts() {
         world.set(&node.to_string(), Mood::Unavailable);
     }
     let error = world.ask(publish("news", "a")).unwrap_err();
@@ -247,7 +248,7 @@ fn a_node_that_falls_silent_is_left_within_its_patience() {
     world.set("100", Mood::Mute);
     let before = world.now();
     let reply = world.ask(publish("news", "b")).unwrap();
-    assert_eq!(reply.asked, vertex("101"));
+    assert_eq!(reply.asked, host("101"));
     assert!(world.now().since(before) <= Duration::from_secs(5));
     assert_eq!(world.contents("news"), ["a", "b"]);
 }
@@ -256,12 +257,12 @@ fn a_node_that_falls_silent_is_left_within_its_patience() {
 fn one_node_can_be_asked_and_no_other_answers_for_it() {
     let mut world = World::new(&["000"]);
     let status = Action::Admin(Admin::Status { node: None });
-    assert_eq!(world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap().asked, vertex("110"));
+    assert_eq!(world.ask_at(Target::Node(host("110")), status.clone()).unwrap().asked, host("110"));
     world.set("110", Mood::Failing);
-    let error = world.ask_at(Target::Node(vertex("110")), status.clone()).unwrap_err();
+    let error = world.ask_at(Target::Node(host("110")), status.clone()).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NodeFailed));
-    let error = world.ask_at(Target::Node(vertex("0000")), status).unwrap_err();
-    assert_eq!(error, ClientError::UnknownNode { node: vertex("0000") });
+    let error = world.ask_at(Target::Node(host("0000")), status).unwrap_err();
+    assert_eq!(error, ClientError::UnknownNode { node: host("0000") });
 }
 
 #[test]
@@ -360,7 +361,7 @@ fn nothing_is_delivered_after_the_caller_stopped_listening() {
 fn a_watch_is_asked_for_again_when_the_node_is_back() {
     let mut world = World::new(&["000"]);
     let watch = Action::Local(Local::Watch { kinds: vec![], sample: 1 });
-    done(world.ask_at(Target::Node(vertex("011")), watch));
+    done(world.ask_at(Target::Node(host("011")), watch));
     assert_eq!(world.watches_at("011"), 1);
     world.set("011", Mood::Down);
     world.pass(Duration::from_secs(10));
@@ -420,9 +421,10 @@ fn the_same_seed_and_story_give_the_same_effects() {
 fn a_publisher_is_created_at_its_own_home() {
     let mut world = World::new(&["000"]);
     let publisher: PublisherId = "publisher1".parse().unwrap();
-    let home = crate::placement::home("publisher1", vertex("000").dimension());
+    let seating = Seating::founded_by(host("000"));
+    let home = crate::placement::home("publisher1", seating.dimension());
     let reply = world.ask(Action::Write(Write::CreatePublisher { publisher })).unwrap();
-    assert_eq!(reply.asked, home);
+    assert_eq!(reply.asked, seating.host_of(home));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::out::Out;
 use super::super::queues::Queue;
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::io::{ConnectionId, Dismissal, Effect};
 use crate::wire::answer::ServerFrame;
 use crate::wire::event::EventKind;
@@ -57,7 +57,7 @@ impl Watch {
 
 impl Clients {
     /// Adds a client, or closes its connection if there are too many. `me`: this node.
-    pub fn connect(&mut self, me: Vertex, connection: ConnectionId, out: &mut Out) {
+    pub fn connect(&mut self, me: HostId, connection: ConnectionId, out: &mut Out) {
         if self.all.len() >= MAX_CLIENTS {
             let reason = format!("node {me} has reached its limit of {MAX_CLIENTS} clients; connect to another node");
             return out.effects.push(Effect::CloseClient { connection, why: Dismissal::TooManyClients, reason });

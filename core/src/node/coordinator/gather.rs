@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use super::super::out::{Out, PartEffect};
 use super::super::view::View;
-use super::super::vocabulary::AskedFor;
+use super::super::vocabulary::{About, AskedFor};
 use super::Coordinator;
 use super::gathering::{Gathering, What};
 use super::pending::Stage;
-use crate::cube::Vertex;
+use crate::identity::{GroupId, HostId};
 use crate::names::{Offset, TopicName};
-use crate::placement;
 use crate::wire::answer::{Done, Location, Replica};
 use crate::wire::peer::{Call, Reply};
 
@@ -23,12 +22,12 @@ const GATHER: Duration = Duration::from_millis(1000);
 
 impl Coordinator {
     pub(super) fn gather_location(&mut self, number: u64, topic: TopicName, view: &View, out: &mut Out) -> Gathering {
-        let replicas = placement::members(placement::home(topic.as_str(), view.me.dimension()));
+        let replicas = view.members(view.group_of(topic.as_str())).map(About::Replica);
         self.gathering_of(number, What::Location { topic, holdings: BTreeMap::new() }, replicas.collect(), view, out)
     }
 
     pub(super) fn gather_topics(&mut self, number: u64, view: &View, out: &mut Out) -> Gathering {
-        let groups = view.me.dimension().vertices().collect();
+        let groups = view.seating.dimension().vertices().map(|home| About::Group(GroupId::of(home))).collect();
         self.gathering_of(number, What::Topics { found: Vec::new(), missing: Vec::new() }, groups, view, out)
     }
 
@@ -36,7 +35,7 @@ impl Coordinator {
         &mut self,
         number: u64,
         what: What,
-        unasked: BTreeSet<Vertex>,
+        unasked: BTreeSet<About>,
         view: &View,
         out: &mut Out,
     ) -> Gathering {
@@ -61,14 +60,15 @@ impl Coordinator {
     /// Asks those that are reachable now and not asked yet.
     fn ask_in_reach(&mut self, number: u64, gathering: &mut Gathering, view: &View, out: &mut Out) {
         for about in std::mem::take(&mut gathering.unasked) {
-            let ask = match &gathering.what {
-                What::Location { topic, .. } => {
-                    view.is_up(about).then(|| (about, Call::Holding { topic: topic.clone() }))
+            let ask = match (&gathering.what, about) {
+                (What::Location { topic, .. }, About::Replica(host)) => {
+                    view.is_up(host).then(|| (host, Call::Holding { topic: topic.clone() }))
                 }
-                What::Topics { .. } => {
-                    let replica = view.find_leader(about).or_else(|| view.find_member(about));
-                    replica.map(|replica| (replica, Call::ListTopics { group: about }))
+                (What::Topics { .. }, About::Group(group)) => {
+                    let replica = view.find_leader(group).or_else(|| view.find_member(group));
+                    replica.map(|replica| (replica, Call::ListTopics { group }))
                 }
+                (What::Location { .. }, About::Group(_)) | (What::Topics { .. }, About::Replica(_)) => None,
             };
             match ask {
                 Some((to, call)) => {
@@ -81,24 +81,24 @@ impl Coordinator {
         }
     }
 
-    /// `about`: the vertex under which the answer is stored.
-    fn ask_for(&mut self, number: u64, about: Vertex, to: Vertex, call: Call, view: &View, out: &mut Out) -> u64 {
+    /// `about`: what the answer is about, under which it is stored.
+    fn ask_for(&mut self, number: u64, about: About, to: HostId, call: Call, view: &View, out: &mut Out) -> u64 {
         let token = view.next_token(out);
         out.push(PartEffect::Ask { to, trace: None, token, call, asked_for: AskedFor::Gathering(number, about) });
         token
     }
 
-    pub fn handle_gathered(&mut self, number: u64, about: Vertex, reply: Reply, view: &View, out: &mut Out) {
+    pub fn handle_gathered(&mut self, number: u64, about: About, reply: Reply, view: &View, out: &mut Out) {
         let now = view.monotonic();
         let Some(gathering) = self.gathering(number) else { return };
         gathering.outstanding.remove(&about);
-        match (&mut gathering.what, reply) {
-            (What::Location { holdings, .. }, Reply::Holding { end, votes }) => {
-                holdings.insert(about, (end, votes));
+        match (&mut gathering.what, about, reply) {
+            (What::Location { holdings, .. }, About::Replica(host), Reply::Holding { end, votes }) => {
+                holdings.insert(host, (end, votes));
             }
-            (What::Topics { found, .. }, Reply::Topics(topics)) => found.extend(topics),
-            (What::Topics { missing, .. }, _) => missing.push(about),
-            (What::Location { .. }, _) => {}
+            (What::Topics { found, .. }, _, Reply::Topics(topics)) => found.extend(topics),
+            (What::Topics { missing, .. }, About::Group(group), _) => missing.push(view.home(group)),
+            (What::Location { .. }, _, _) | (What::Topics { .. }, About::Replica(_), _) => {}
         }
         if gathering.is_complete(now) {
             self.finish_gathering(number, view, out);
@@ -107,7 +107,7 @@ impl Coordinator {
 
     pub(super) fn finish_gathering(&mut self, number: u64, view: &View, out: &mut Out) {
         let Some(gathering) = self.gathering(number) else { return };
-        let silent: Vec<(Vertex, u64)> = std::mem::take(&mut gathering.outstanding).into_iter().collect();
+        let silent: Vec<(About, u64)> = std::mem::take(&mut gathering.outstanding).into_iter().collect();
         let unasked = std::mem::take(&mut gathering.unasked);
         let what = std::mem::replace(&mut gathering.what, What::Topics { found: Vec::new(), missing: Vec::new() });
         for (_, token) in &silent {
@@ -116,7 +116,8 @@ impl Coordinator {
         let done = match what {
             What::Location { topic, holdings } => Done::Located(self.location(topic, &holdings, view)),
             What::Topics { mut found, mut missing } => {
-                missing.extend(silent.into_iter().map(|(group, _)| group).chain(unasked));
+                let unanswered = silent.into_iter().map(|(about, _)| about).chain(unasked);
+                missing.extend(unanswered.filter_map(About::group).map(|group| view.home(group)));
                 missing.sort();
                 found.sort_by(|a, b| a.topic.cmp(&b.topic));
                 Done::Topics { topics: found, missing }
@@ -125,10 +126,12 @@ impl Coordinator {
         self.finish(number, Ok(done), view.me, vec![view.me], view, out);
     }
 
-    fn location(&self, topic: TopicName, holdings: &BTreeMap<Vertex, (Option<Offset>, bool)>, view: &View) -> Location {
-        let home = placement::home(topic.as_str(), view.me.dimension());
+    fn location(&self, topic: TopicName, holdings: &BTreeMap<HostId, (Option<Offset>, bool)>, view: &View) -> Location {
+        let home = view.home_of(topic.as_str());
+        let group = GroupId::of(home);
         let most = holdings.values().filter_map(|(end, _)| *end).max();
-        let members = placement::members(home)
+        let members = view
+            .members(group)
             .map(|node| {
                 let (end, voter) = holdings.get(&node).copied().unwrap_or((None, false));
                 let last_offset = end.and_then(|end| end.0.checked_sub(1)).map(Offset);
@@ -137,6 +140,6 @@ impl Coordinator {
             })
             .collect();
         let neighbours = home.neighbours().collect();
-        Location { topic, exists: most.is_some(), home, neighbours, leader: view.find_leader(home), members }
+        Location { topic, exists: most.is_some(), home, neighbours, leader: view.find_leader(group), members }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::vocabulary::About;
 use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::names::{Offset, TopicName};
 use crate::time::Instant;
 use crate::wire::answer::TopicSummary;
@@ -10,14 +12,14 @@ use crate::wire::answer::TopicSummary;
 pub(super) struct Gathering {
     pub what: What,
     /// The replicas or groups that are not asked yet because they are not reachable.
-    pub unasked: BTreeSet<Vertex>,
-    /// Asks without an answer yet, by vertex, with their tokens.
-    pub outstanding: BTreeMap<Vertex, u64>,
+    pub unasked: BTreeSet<About>,
+    /// Asks without an answer yet, with their tokens.
+    pub outstanding: BTreeMap<About, u64>,
     pub until: Instant,
 }
 
 pub(super) enum What {
-    Location { topic: TopicName, holdings: BTreeMap<Vertex, (Option<Offset>, bool)> },
+    Location { topic: TopicName, holdings: BTreeMap<HostId, (Option<Offset>, bool)> },
     Topics { found: Vec<TopicSummary>, missing: Vec<Vertex> },
 }
 

@@ -5,9 +5,8 @@ use super::super::view::View;
 use super::super::vocabulary::AnswerTo;
 use super::Coordinator;
 use super::pending::Pending;
-use crate::cube::Vertex;
+use crate::identity::{GroupId, HostId};
 use crate::io::ConnectionId;
-use crate::placement;
 use crate::wire::answer::{Done, ErrorCode, Failure};
 use crate::wire::client::{Action, Admin, Local, Read, Write};
 
@@ -49,14 +48,15 @@ impl Coordinator {
 }
 
 /// Whether node `me` carries it out if it received it.
-pub(super) fn is_for(me: Vertex, admin: &Admin) -> bool {
+pub(super) fn is_for(me: HostId, admin: &Admin) -> bool {
     admin.node().is_none_or(|node| node == me)
 }
 
 fn not_replica(view: &View, topic: &str) -> Option<Failure> {
     let home = view.home_of(topic);
-    (!placement::holds(view.me, home)).then(|| {
-        let replicas: Vec<String> = home.neighbours().map(|vertex| vertex.to_string()).collect();
+    let members: Vec<HostId> = view.members(GroupId::of(home)).collect();
+    (!members.contains(&view.me)).then(|| {
+        let replicas: Vec<String> = members[1..].iter().map(HostId::to_string).collect();
         ErrorCode::NotReplica.because(format!(
             "node {} holds no replica of `{topic}`: its home is {home}, its replicas are on {}",
             view.me,

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::super::queues::Queue;
 use super::super::vocabulary::Advance;
 use super::gathering::Gathering;
-use crate::cube::Vertex;
-use crate::identity::{RequestKey, TraceId};
+use crate::identity::{HostId, RequestKey, TraceId};
 use crate::io::ConnectionId;
 use crate::time::Instant;
 use crate::wire::answer::{Done, ErrorCode, Failure};
@@ -39,7 +38,7 @@ pub(super) struct Pending {
     pub deadline: Instant,
     pub stage: Stage,
     /// The token of the ask under way and its target.
-    pub asked: Option<(u64, Vertex)>,
+    pub asked: Option<(u64, HostId)>,
     pub ask_at: Instant,
     /// It may already have been performed.
     pub uncertain: bool,
@@ -154,7 +153,7 @@ pub(super) enum Stage {
     /// The client has received a replica's messages. The leader moves the cursor past them.
     Advancing(Box<Advance>),
     /// Asks the node that the action names.
-    Visiting(Vertex),
+    Visiting(HostId),
     Gathering(Gathering),
 }
 
@@ -186,8 +185,8 @@ pub(super) fn call_to_advance(key: RequestKey, advance: &Advance) -> Call {
 pub(super) struct Pulled {
     pub advance: Advance,
     pub done: Done,
-    pub served_by: Vertex,
-    pub hops: Vec<Vertex>,
+    pub served_by: HostId,
+    pub hops: Vec<HostId>,
 }
 
 /// The name under which an action is performed and which must be registered before. Reads from any replica need no
@@ -222,7 +221,7 @@ pub(super) fn changes_something(action: &Action) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::NodeId;
+    use crate::identity::Member;
 
     #[test]
     fn a_request_whose_ask_is_not_answered_is_not_reported_as_not_done() {
@@ -233,12 +232,12 @@ mod tests {
             ack: Ack::One,
             sequence: None,
         };
-        let vertex: Vertex = "1".parse().unwrap();
-        let key = RequestKey { coordinator: NodeId::founding(vertex), number: 1 };
+        let host: HostId = "1".parse().unwrap();
+        let key = RequestKey { coordinator: Member::founding(host), number: 1 };
         let pending = Pending::new(write.into(), key, TraceId(1), Instant(0));
         let full = || ErrorCode::StorageFull.because("nothing was stored");
         assert_eq!(pending.doubt(full()).code, ErrorCode::StorageFull);
-        let asked = Pending { asked: Some((1, vertex)), ..pending };
+        let asked = Pending { asked: Some((1, host)), ..pending };
         assert_eq!(asked.doubt(full()).code, ErrorCode::Timeout, "the node that was asked may have stored it");
     }
 }

@@ -19,7 +19,7 @@ use super::super::vocabulary::{AskedFor, ReadRange, SessionId, message};
 use super::Coordinator;
 use super::sessions::{MAX_SESSIONS, Session};
 use crate::bugs::Bug;
-use crate::cube::Vertex;
+use crate::identity::GroupId;
 use crate::io::ConnectionId;
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::records::StoredMessage;
@@ -80,7 +80,7 @@ impl Coordinator {
     }
 
     /// Ends the sessions of a topic whose subscription or whole topic was deleted.
-    pub fn review_topic(&mut self, group: Vertex, topic: TopicId, view: &View, out: &mut Out) {
+    pub fn review_topic(&mut self, group: GroupId, topic: TopicId, view: &View, out: &mut Out) {
         for (id, reason) in self.sessions.ended(group, topic, view) {
             self.end_session(id, reason, out);
         }
@@ -88,14 +88,14 @@ impl Coordinator {
 
     /// Reviews all topics of a group after a snapshot, which can delete topics and subscriptions without separate
     /// effects.
-    pub fn review_sessions(&mut self, group: Vertex, view: &View, out: &mut Out) {
+    pub fn review_sessions(&mut self, group: GroupId, view: &View, out: &mut Out) {
         for topic in self.sessions.topics_of(group) {
             self.review_topic(group, topic, view, out);
         }
     }
 
     /// Delivers a newly applied message from memory to the sessions whose next offset it is.
-    pub fn feed_sessions(&mut self, group: Vertex, topic: TopicId, stored: StoredMessage, view: &View, out: &mut Out) {
+    pub fn feed_sessions(&mut self, group: GroupId, topic: TopicId, stored: StoredMessage, view: &View, out: &mut Out) {
         for id in self.sessions.due(group, topic, stored.offset) {
             if !self.is_slow_session(id) {
                 self.deliver(id, stored.clone(), view, out);

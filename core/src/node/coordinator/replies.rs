@@ -8,9 +8,8 @@ use super::pending::{Pending, Pulled, Registering, Stage};
 use super::requests::TRY_AGAIN;
 use super::sessions::Session;
 use crate::bugs::Bug;
-use crate::cube::Vertex;
+use crate::identity::HostId;
 use crate::names::Offset;
-use crate::placement;
 use crate::visible::visible;
 use crate::wire::answer::{Answer, Done, ErrorCode, Failure, ServerFrame};
 use crate::wire::client::{Action, Read, ReadLevel, Registry, Write};
@@ -115,8 +114,8 @@ impl Coordinator {
         &mut self,
         number: u64,
         result: Result<Done, Failure>,
-        served_by: Vertex,
-        hops: Vec<Vertex>,
+        served_by: HostId,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) {
@@ -130,7 +129,7 @@ impl Coordinator {
                 Action::Write(Write::ReplicaSubscribe { topic: name, .. }),
                 Ok(Done::Subscribed { topic, topic_id, cursor, .. }),
             ) => {
-                let original_node = Some(placement::home(name.as_str(), view.me.dimension()));
+                let original_node = Some(view.home_of(name.as_str()));
                 (view.me, Ok(Done::Subscribed { topic, topic_id, cursor, original_node }))
             }
             (_, result) => (served_by, result),
@@ -176,7 +175,7 @@ impl Coordinator {
                 if let Some(failure) = self.lacks_room_for_session(view) {
                     return Err(failure);
                 }
-                let (group, since) = (view.home_of_action(&pending.action), pending.applied_at);
+                let (group, since) = (view.group_of_action(&pending.action), pending.applied_at);
                 let subscription = Subscription { group, topic: *topic_id, subscriber: subscriber.clone(), since };
                 let session = Session {
                     connection,
@@ -212,8 +211,8 @@ impl Coordinator {
         &mut self,
         pending: Pending,
         result: Result<Done, Failure>,
-        served_by: Vertex,
-        hops: Vec<Vertex>,
+        served_by: HostId,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) {

@@ -21,8 +21,7 @@ use super::here::{Here, is_for};
 use super::pending::{Pending, Registering, Stage, acts_under, call_to_advance, registration};
 use super::registering::stage_under;
 use crate::bugs::Bug;
-use crate::cube::Vertex;
-use crate::identity::TraceId;
+use crate::identity::{HostId, TraceId};
 use crate::io::ConnectionId;
 use crate::time::Instant;
 use crate::topics::command::Op;
@@ -50,7 +49,7 @@ impl Coordinator {
             *read = ReadLevel::Any;
         }
         let key = view.next_key(out);
-        let trace_id = TraceId((u64::from(view.me.to_code()) << 40) | (key.number & 0xff_ffff_ffff));
+        let trace_id = TraceId((u64::from(view.me.number()) << 40) | (key.number & 0xff_ffff_ffff));
         if self.observes_frequent(view) {
             let event =
                 Event::RequestReceived { action: action.name().into(), subject: action.subject().map(Into::into) };
@@ -173,18 +172,18 @@ impl Coordinator {
         }
     }
 
-    fn whom_to_ask(&self, number: u64, view: &View) -> Option<(Vertex, Call)> {
+    fn whom_to_ask(&self, number: u64, view: &View) -> Option<(HostId, Call)> {
         let pending = &self.requests.pending[&number];
-        let leader = || view.find_leader(view.home_of_action(&pending.action));
+        let leader = || view.find_leader(view.group_of_action(&pending.action));
         match &pending.stage {
             Stage::Registering(registering) => {
                 let Registering { kind, name, linearizable, .. } = &**registering;
-                let home = view.home_of(name);
-                let to = if *linearizable { view.find_leader(home)? } else { view.find_member(home)? };
+                let group = view.group_of(name);
+                let to = if *linearizable { view.find_leader(group)? } else { view.find_member(group)? };
                 Some((to, Call::IsRegistered { kind: *kind, name: name.clone(), linearizable: *linearizable }))
             }
             Stage::Acting => Some((leader()?, pending.call()?)),
-            Stage::Reading => Some((view.find_member(view.home_of_action(&pending.action))?, pending.call()?)),
+            Stage::Reading => Some((view.find_member(view.group_of_action(&pending.action))?, pending.call()?)),
             Stage::Committing(pulled) => Some((leader()?, call_to_advance(pending.key, &pulled.advance))),
             Stage::Advancing(advance) => Some((leader()?, call_to_advance(pending.key, advance))),
             Stage::Visiting(node) => view.is_up(*node).then_some((*node, pending.call()?)),
@@ -192,7 +191,7 @@ impl Coordinator {
         }
     }
 
-    fn ask(&mut self, number: u64, to: Vertex, call: Call, view: &View, out: &mut Out) {
+    fn ask(&mut self, number: u64, to: HostId, call: Call, view: &View, out: &mut Out) {
         let token = view.next_token(out);
         let ask_at = view.monotonic() + ASK_AGAIN;
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };
@@ -268,7 +267,7 @@ impl Coordinator {
         if matches!(pending.stage, Stage::AwaitingPlace) {
             return self.refuse_new_name(number, view, out);
         }
-        let home = view.home_of_action(&pending.action);
+        let home = view.home_of(pending.action.subject().unwrap_or(""));
         let why = pending.problem.clone().unwrap_or_else(|| match &pending.stage {
             Stage::NotBegun => view.lifecycle.why_nothing_begins(),
             Stage::Visiting(node) => format!("node {node} cannot be reached from node {}", view.me),
@@ -309,11 +308,11 @@ impl Coordinator {
         }
     }
 
-    /// After the loss of a vertex, immediately repeats every ask that went to it or whose route may cross it.
-    pub fn handle_lost(&mut self, vertex: Vertex, view: &View, out: &mut Out) {
+    /// After the loss of a host, immediately repeats every ask that went to it or whose route may cross it.
+    pub fn handle_lost(&mut self, host: HostId, view: &View, out: &mut Out) {
         let (me, now) = (view.me, view.monotonic());
         for (number, pending) in &mut self.requests.pending {
-            if pending.asked.is_some_and(|(_, to)| vertex.is_between(me, to)) {
+            if pending.asked.is_some_and(|(_, to)| view.seating.is_between(host, me, to)) {
                 pending.uncertain |= pending.stage.may_act();
                 pending.ask_at = now;
                 out.push(PartEffect::Drive(*number));

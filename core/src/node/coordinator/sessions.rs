@@ -6,7 +6,7 @@ use super::super::queues::Queue;
 use super::super::supply::{Supply, TopicKey, supply, topic_key};
 use super::super::view::View;
 use super::super::vocabulary::SessionId;
-use crate::cube::Vertex;
+use crate::identity::GroupId;
 use crate::io::ConnectionId;
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::time::Instant;
@@ -103,7 +103,7 @@ impl Sessions {
     }
 
     /// The sessions of a topic that its replica here knows to have ended.
-    pub(super) fn ended(&self, group: Vertex, topic: TopicId, view: &View) -> Vec<(SessionId, EndReason)> {
+    pub(super) fn ended(&self, group: GroupId, topic: TopicId, view: &View) -> Vec<(SessionId, EndReason)> {
         let Some(replica) = view.groups.get(group) else { return Vec::new() };
         let ended = |id: &SessionId| match supply(replica, &self.all.get(id)?.subscription) {
             Supply::Ended(reason) => Some((*id, reason)),
@@ -113,13 +113,13 @@ impl Sessions {
     }
 
     /// The topics of a group that have sessions.
-    pub(super) fn topics_of(&self, group: Vertex) -> Vec<TopicId> {
+    pub(super) fn topics_of(&self, group: GroupId) -> Vec<TopicId> {
         let topics = (group, TopicId(0))..=(group, TopicId(u64::MAX));
         self.by_topic.range(topics).map(|((_, topic), _)| *topic).collect()
     }
 
     /// The idle sessions whose next message has this offset.
-    pub(super) fn due(&self, group: Vertex, topic: TopicId, offset: Offset) -> Vec<SessionId> {
+    pub(super) fn due(&self, group: GroupId, topic: TopicId, offset: Offset) -> Vec<SessionId> {
         let Some(sessions) = self.by_topic.get(&(group, topic)) else { return Vec::new() };
         let waits = |id: &&SessionId| {
             self.all.get(*id).is_some_and(|session| session.next == offset && session.busy_until.is_none())
@@ -165,11 +165,12 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::VertexId;
 
     const CLIENT: ConnectionId = ConnectionId(1);
 
-    fn group() -> Vertex {
-        "0".parse().unwrap()
+    fn group() -> GroupId {
+        GroupId::Home(VertexId(0))
     }
 
     fn session(topic: u64, next: u64) -> Session {

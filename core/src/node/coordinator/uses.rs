@@ -48,7 +48,7 @@ impl Coordinator {
         if self.uses.reported_until.get(&key).is_some_and(|until| now < *until) {
             return;
         }
-        let Some(leader) = view.find_leader(view.home_of(name)) else { return };
+        let Some(leader) = view.find_leader(view.group_of(name)) else { return };
         let (kind, name) = key;
         self.uses.remember(kind, name.clone(), now + REPORT_AGAIN);
         let token = view.next_token(out);

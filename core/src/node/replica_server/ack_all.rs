@@ -11,10 +11,9 @@ use super::super::out::{GroupAsk, Out, PartEffect};
 use super::super::view::View;
 use super::ReplicaServer;
 use super::commands::{AwaitingAll, Waiter};
-use crate::cube::Vertex;
+use crate::group::Group;
 use crate::group::members::Progress;
-use crate::identity::RequestKey;
-use crate::placement;
+use crate::identity::{GroupId, HostId, RequestKey};
 use crate::topics::Outcome;
 use crate::wire::answer::ErrorCode;
 use crate::wire::peer::Reply;
@@ -34,7 +33,7 @@ struct Through {
 impl ReplicaServer {
     pub(super) fn await_all(
         &mut self,
-        group: Vertex,
+        group: GroupId,
         index: u64,
         key: RequestKey,
         waiter: Waiter,
@@ -47,16 +46,16 @@ impl ReplicaServer {
 
     /// Tells the members that entries which all of them have are committed, and requests their confirmation.
     pub fn have_commits_confirmed(&mut self, view: &View, out: &mut Out) {
-        let mut awaited: BTreeMap<Vertex, Vec<u64>> = BTreeMap::new();
+        let mut awaited: BTreeMap<GroupId, Vec<u64>> = BTreeMap::new();
         for waiting in &self.commands.awaiting_all {
             awaited.entry(waiting.group).or_default().push(waiting.index);
         }
-        for (home, indexes) in awaited {
-            let through = through_all(view, home);
+        for (group, indexes) in awaited {
+            let through = through_all(view, group);
             let held = indexes.into_iter().filter(|index| *index <= through.held).max();
             if let Some(index) = held {
                 let ask = GroupAsk::HaveConfirmed { index, held: through.held, known: through.known };
-                out.push(PartEffect::Group(home, ask));
+                out.push(PartEffect::Group(group, ask));
             }
         }
     }
@@ -92,26 +91,26 @@ impl ReplicaServer {
     }
 }
 
-fn through_all(view: &View, home: Vertex) -> Through {
-    let (held, known): (Vec<u64>, Vec<u64>) = others_up(view, home).map(|(_, held, known)| (held, known)).unzip();
+fn through_all(view: &View, group: GroupId) -> Through {
+    let (held, known): (Vec<u64>, Vec<u64>) = others_up(view, group).map(|(_, held, known)| (held, known)).unzip();
     let least = |through: Vec<u64>| through.into_iter().min().unwrap_or(u64::MAX);
     Through { held: least(held), known: least(known) }
 }
 
-fn lacking(view: &View, home: Vertex, index: u64) -> Vec<String> {
-    others_up(view, home).filter(|(_, _, known)| *known < index).map(|(vertex, ..)| vertex.to_string()).collect()
+fn lacking(view: &View, group: GroupId, index: u64) -> Vec<String> {
+    others_up(view, group).filter(|(_, _, known)| *known < index).map(|(host, ..)| host.to_string()).collect()
 }
 
 /// The other members that are up: each with the index up to which it has the log, and the index up to which it has
 /// confirmed the commit. A member that returned as a new incarnation counts from zero, whatever its lost disk held.
-fn others_up(view: &View, home: Vertex) -> impl Iterator<Item = (Vertex, u64, u64)> {
-    let progress = view.groups.get(home).map(|group| group.progress()).unwrap_or_default();
-    let up = placement::members(home).filter(|vertex| *vertex != view.me && view.overlay.is_alive(*vertex));
-    up.map(move |vertex| {
-        let incarnation = view.overlay.incarnation_of(vertex);
+fn others_up(view: &View, group: GroupId) -> impl Iterator<Item = (HostId, u64, u64)> {
+    let progress = view.groups.get(group).map(Group::progress).unwrap_or_default();
+    let up = view.members(group).filter(|host| *host != view.me && view.overlay.is_alive(*host));
+    up.map(move |host| {
+        let incarnation = view.overlay.incarnation_of(host);
         let is_it =
-            |progress: &&Progress| progress.member.vertex == vertex && Some(progress.member.incarnation) == incarnation;
+            |progress: &&Progress| progress.member.host == host && Some(progress.member.incarnation) == incarnation;
         let it = progress.iter().find(is_it);
-        (vertex, it.map_or(0, |it| it.matched), it.map_or(0, |it| it.committed))
+        (host, it.map_or(0, |it| it.matched), it.map_or(0, |it| it.committed))
     })
 }

@@ -11,10 +11,8 @@ use super::super::view::View;
 use super::super::vocabulary::{Advance, AnswerTo, Requester};
 use super::ReplicaServer;
 use super::commands::{MAX_COMMAND_BYTES, MAX_COMMANDS, Waiter};
-use crate::cube::Vertex;
 use crate::group::members::Progress;
-use crate::identity::RequestKey;
-use crate::placement;
+use crate::identity::{GroupId, HostId, RequestKey};
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
 use crate::wire::answer::{Done, ErrorCode, Failure};
@@ -28,7 +26,7 @@ impl ReplicaServer {
         requester: Requester,
         key: RequestKey,
         advance: Advance,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) {
@@ -45,7 +43,7 @@ impl ReplicaServer {
         requester: Requester,
         key: RequestKey,
         write: Write,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) {
@@ -70,11 +68,11 @@ impl ReplicaServer {
         requester: Requester,
         key: RequestKey,
         write: &Write,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
-    ) -> Option<(Requester, Vertex, Vec<Vertex>)> {
-        let (group, bytes) = (view.home_of(write.subject()), write.content_bytes());
+    ) -> Option<(Requester, GroupId, Vec<HostId>)> {
+        let (group, bytes) = (view.group_of(write.subject()), write.content_bytes());
         if self.commands.rejected.has(&requester) {
             return None;
         }
@@ -115,7 +113,7 @@ impl ReplicaServer {
     }
 
     /// Queues a command without a waiter. Returns whether there was room for it.
-    pub(super) fn enter_alone(&mut self, group: Vertex, op: Op, view: &View, out: &mut Out) -> bool {
+    pub(super) fn enter_alone(&mut self, group: GroupId, op: Op, view: &View, out: &mut Out) -> bool {
         let command = Command { key: view.next_key(out), time: view.now.wall, op };
         let queue = self.commands.queues.entry(group).or_default();
         let has_room = queue.len() < MAX_COMMANDS;
@@ -127,10 +125,10 @@ impl ReplicaServer {
 
     /// Proposes the queued commands of the groups that can take them.
     pub fn propose_queued(&mut self, groups: &mut Groups) {
-        for (home, queue) in &mut self.commands.queues {
-            let Some(group) = groups.get_mut(*home).filter(|group| group.can_propose()) else { continue };
+        for (group, queue) in &mut self.commands.queues {
+            let Some(member) = groups.get_mut(*group).filter(|member| member.can_propose()) else { continue };
             if !queue.is_empty()
-                && let Err(rest) = group.propose(std::mem::take(queue))
+                && let Err(rest) = member.propose(std::mem::take(queue))
             {
                 *queue = rest;
             }
@@ -141,7 +139,7 @@ impl ReplicaServer {
 
     pub fn handle_applied(
         &mut self,
-        group: Vertex,
+        group: GroupId,
         index: u64,
         key: RequestKey,
         outcome: Result<Outcome, Failure>,
@@ -186,7 +184,7 @@ impl ReplicaServer {
     }
 
     /// Returns all waiting commands and reads to their requesters, for the next leader.
-    pub fn give_up_leading(&mut self, group: Vertex, leader: Option<Vertex>, view: &View, out: &mut Out) {
+    pub fn give_up_leading(&mut self, group: GroupId, leader: Option<HostId>, view: &View, out: &mut Out) {
         let leader = leader.filter(|leader| *leader != view.me);
         let queued: Vec<RequestKey> =
             self.commands.queues.remove(&group).unwrap_or_default().into_iter().map(|command| command.key).collect();
@@ -202,7 +200,7 @@ impl ReplicaServer {
 
 /// Whether a publish can be acknowledged with `one` here. This excludes topics that this leader does not know: that
 /// refusal must come from the log, where it applies to every copy.
-fn may_acknowledge_one(view: &View, group: Vertex, write: &Write) -> bool {
+fn may_acknowledge_one(view: &View, group: GroupId, write: &Write) -> bool {
     let known = |topic| {
         let group = &view.groups[group];
         !group.leads_fully() || group.topics().place(topic).is_some()
@@ -211,7 +209,8 @@ fn may_acknowledge_one(view: &View, group: Vertex, write: &Write) -> bool {
 }
 
 /// Describes an outcome. `None`: the outcome belongs to another command that a requester sent under the same key.
-fn describe(view: &View, home: Vertex, index: u64, write: &Write, outcome: Outcome) -> Option<Done> {
+fn describe(view: &View, group: GroupId, index: u64, write: &Write, outcome: Outcome) -> Option<Done> {
+    let home = view.home(group);
     let neighbours = || home.neighbours().collect();
     Some(match (write.clone(), outcome) {
         (Write::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
@@ -225,7 +224,7 @@ fn describe(view: &View, home: Vertex, index: u64, write: &Write, outcome: Outco
         (Write::CreateTopic { topic, .. }, _) => Done::TopicCreated { topic, home, neighbours: neighbours() },
         (Write::DeleteTopic { topic, .. }, _) => Done::TopicDeleted { topic, home, neighbours: neighbours() },
         (Write::Publish { topic, .. }, Outcome::Published { offset, repeated }) => {
-            Done::Published { topic, offset: Some(offset), replicas: replicas_of(view, home, index), repeated }
+            Done::Published { topic, offset: Some(offset), replicas: replicas_of(view, group, index), repeated }
         }
         (Write::Unsubscribe { topic, .. }, _) => Done::Unsubscribed { topic },
         (Write::Commit { topic, .. }, Outcome::Committed { cursor }) => Done::Committed { topic, cursor },
@@ -249,10 +248,10 @@ fn describe(view: &View, home: Vertex, index: u64, write: &Write, outcome: Outco
 }
 
 /// The members that are known to store the log up to `index`, home first.
-fn replicas_of(view: &View, home: Vertex, index: u64) -> Vec<Vertex> {
-    let progress = view.groups[home].progress();
+fn replicas_of(view: &View, group: GroupId, index: u64) -> Vec<HostId> {
+    let progress = view.groups[group].progress();
     let has_it = |progress: &&Progress| progress.matched >= index && view.is_current(progress.member);
-    let replicas: BTreeSet<Vertex> = progress.iter().filter(has_it).map(|progress| progress.member.vertex).collect();
-    let stored = |vertex: &Vertex| *vertex == view.me || replicas.contains(vertex);
-    placement::members(home).filter(stored).collect()
+    let replicas: BTreeSet<HostId> = progress.iter().filter(has_it).map(|progress| progress.member.host).collect();
+    let stored = |host: &HostId| *host == view.me || replicas.contains(host);
+    view.members(group).filter(stored).collect()
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use super::super::queues::Queue;
 use super::super::vocabulary::Requester;
 use super::rejected::Rejected;
-use crate::cube::Vertex;
-use crate::identity::RequestKey;
+use crate::identity::{GroupId, HostId, RequestKey};
 use crate::time::Instant;
 use crate::topics::Outcome;
 use crate::topics::command::Command;
@@ -20,7 +19,7 @@ pub(super) const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
 
 #[derive(Default)]
 pub(super) struct Commands {
-    pub queues: BTreeMap<Vertex, Vec<Command>>,
+    pub queues: BTreeMap<GroupId, Vec<Command>>,
     pub waiters: BTreeMap<RequestKey, Waiter>,
     /// Bytes of the contents of their commands.
     pub bytes: u64,
@@ -33,19 +32,19 @@ pub(super) struct Commands {
 
 pub(super) struct Waiter {
     pub requester: Requester,
-    pub group: Vertex,
+    pub group: GroupId,
     pub write: Write,
     /// Bytes of the command's content.
     pub bytes: u64,
-    /// The vertices that the ask crossed, ending with this one.
-    pub hops: Vec<Vertex>,
+    /// The hosts that the ask crossed, ending with this one.
+    pub hops: Vec<HostId>,
 }
 
 /// A committed publish that awaits all members.
 pub(super) struct AwaitingAll {
     pub key: RequestKey,
     pub waiter: Waiter,
-    pub group: Vertex,
+    pub group: GroupId,
     pub index: u64,
     pub until: Instant,
     pub outcome: Outcome,

@@ -10,8 +10,8 @@ use super::super::out::Out;
 use super::super::view::View;
 use super::super::vocabulary::Requester;
 use super::ReplicaServer;
-use crate::cube::Vertex;
 use crate::group::Group;
+use crate::identity::GroupId;
 use crate::names::{PublisherId, SubscriberId};
 use crate::time::Timestamp;
 use crate::topics::Topics;
@@ -28,25 +28,25 @@ impl ReplicaServer {
         view: &View,
         out: &mut Out,
     ) {
-        let home = view.home_of(&name);
-        let reply = self.take_use(home, kind, &name, view, out).unwrap_or_else(|refusal| refusal);
+        let group = view.group_of(&name);
+        let reply = self.take_use(group, kind, &name, view, out).unwrap_or_else(|refusal| refusal);
         out.reply(&requester, reply);
     }
 
     fn take_use(
         &mut self,
-        home: Vertex,
+        group: GroupId,
         kind: Registry,
         name: &str,
         view: &View,
         out: &mut Out,
     ) -> Result<Reply, Reply> {
-        view.check_leads(home)?;
-        let topics = view.groups[home].topics();
+        view.check_leads(group)?;
+        let topics = view.groups[group].topics();
         let Some((used, op)) = use_of(topics, kind, name) else { return Ok(Reply::Registered(false)) };
         let due = view.config.limits.names_expire_after.map(|after| later(used, report_interval(after) / 2));
         let is_due = due.is_some_and(|due| view.now.wall.max(topics.latest()) >= due);
-        if is_due && !self.enter_alone(home, op, view, out) {
+        if is_due && !self.enter_alone(group, op, view, out) {
             let why = format!("node {} has too many commands in progress", view.me);
             return Err(Reply::Unavailable { why });
         }
@@ -62,9 +62,9 @@ impl ReplicaServer {
         self.expiry_due = now + scan_interval(expire_after);
         let before = Timestamp(view.now.wall.0.saturating_sub(expire_after.as_micros() as u64));
         let has_unused = |group: &&Group| group.leads_fully() && group.topics().has_names_unused_since(before);
-        let homes: Vec<Vertex> = view.groups.iter().filter(has_unused).map(Group::home).collect();
-        for home in homes {
-            self.enter_alone(home, Op::ExpireNames { before }, view, out);
+        let groups: Vec<GroupId> = view.groups.iter().filter(has_unused).map(Group::id).collect();
+        for group in groups {
+            self.enter_alone(group, Op::ExpireNames { before }, view, out);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::super::view::View;
 use super::super::vocabulary::{ReadRange, Requester};
 use super::ReplicaServer;
 use super::reads::Reader;
-use crate::cube::Vertex;
+use crate::identity::GroupId;
 use crate::names::{Offset, TopicId};
 use crate::time::Instant;
 use crate::wire::peer::{Reply, Subscription};
@@ -62,7 +62,7 @@ impl Fetches {
     }
 
     /// The topics of a group for which fetches wait.
-    fn topics_of(&self, group: Vertex) -> Vec<TopicId> {
+    fn topics_of(&self, group: GroupId) -> Vec<TopicId> {
         let topics = (group, TopicId(0))..=(group, TopicId(u64::MAX));
         self.waiting.range(topics).map(|((_, topic), _)| *topic).collect()
     }
@@ -111,14 +111,14 @@ impl ReplicaServer {
     }
 
     /// Retries the fetches that wait for a topic, after a change to it.
-    pub fn serve_fetches(&mut self, group: Vertex, topic: TopicId, view: &View, out: &mut Out) {
+    pub fn serve_fetches(&mut self, group: GroupId, topic: TopicId, view: &View, out: &mut Out) {
         for fetch in self.fetches.take((group, topic)) {
             self.serve_fetch(fetch, view, out);
         }
     }
 
     /// Reviews all waiting fetches of a group after a snapshot.
-    pub fn review_fetches(&mut self, group: Vertex, view: &View, out: &mut Out) {
+    pub fn review_fetches(&mut self, group: GroupId, view: &View, out: &mut Out) {
         for topic in self.fetches.topics_of(group) {
             self.serve_fetches(group, topic, view, out);
         }

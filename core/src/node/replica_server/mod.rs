@@ -29,8 +29,7 @@ use super::queues::Queue;
 use super::view::View;
 use super::vocabulary::{Advance, AnswerTo, ReadRange, Requester};
 use crate::bugs::Bug;
-use crate::cube::Vertex;
-use crate::identity::RequestKey;
+use crate::identity::{HostId, RequestKey};
 use crate::time::Instant;
 use crate::wire::client::{Read, ReadLevel};
 use crate::wire::peer::{Call, Reply};
@@ -75,8 +74,8 @@ impl ReplicaServer {
         self.answer_late_fetches(view, out);
     }
 
-    /// Handles an ask. `path`: the vertices that it crossed.
-    pub fn handle_ask(&mut self, requester: Requester, call: Call, path: Vec<Vertex>, view: &View, out: &mut Out) {
+    /// Handles an ask. `path`: the hosts that it crossed.
+    pub fn handle_ask(&mut self, requester: Requester, call: Call, path: Vec<HostId>, view: &View, out: &mut Out) {
         let mut hops = path;
         hops.push(view.me);
         match call {
@@ -108,35 +107,35 @@ impl ReplicaServer {
         requester: Requester,
         key: RequestKey,
         read: Read,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) {
-        let home = view.home_of(read.topic().as_str());
+        let group = view.group_of(read.topic().as_str());
         match read {
             Read::Pull { subscriber, topic, max, read: ReadLevel::Any, commit } => {
-                if !view.groups.contains(home) {
-                    out.reply(&requester, Reply::NotLeader { leader: view.overlay.leader_of(home), proposed: false });
+                if !view.groups.contains(group) {
+                    out.reply(&requester, Reply::NotLeader { leader: view.overlay.leader_of(group), proposed: false });
                 } else if self.admit_pull(key, requester, hops, view, out) {
-                    let pull = Pull { key, subscriber, topic, max, commit, replica: Some(home), from: None };
-                    self.read_for_pull(home, pull, view, out);
+                    let pull = Pull { key, subscriber, topic, max, commit, replica: Some(group), from: None };
+                    self.read_for_pull(group, pull, view, out);
                 }
             }
             Read::Pull { subscriber, topic, max, read: ReadLevel::Leader, commit } => {
-                if let Err(reply) = view.check_leads(home) {
+                if let Err(reply) = view.check_leads(group) {
                     out.reply(&requester, reply);
                 } else if self.admit_pull(key, requester, hops, view, out) {
                     let pull = Pull { key, subscriber, topic, max, commit, replica: None, from: None };
                     if view.bugs.has(Bug::ReadsWithoutReadIndex) {
-                        return self.read_for_pull(home, pull, view, out);
+                        return self.read_for_pull(group, pull, view, out);
                     }
-                    self.confirm_first(home, ReadJob::Pull(pull), view, out);
+                    self.confirm_first(group, ReadJob::Pull(pull), view, out);
                 }
             }
             Read::ReplicaPull { subscriber, topic, max, from } => {
                 if self.admit_pull(key, requester, hops, view, out) {
-                    let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(home), from };
-                    self.read_for_pull(home, pull, view, out);
+                    let pull = Pull { key, subscriber, topic, max, commit: false, replica: Some(group), from };
+                    self.read_for_pull(group, pull, view, out);
                 }
             }
         }
@@ -147,17 +146,18 @@ impl ReplicaServer {
 mod tests {
     use super::super::testing::{part_effects, serving_view};
     use super::*;
-    use crate::identity::NodeId;
+    use crate::cube::VertexId;
+    use crate::identity::{GroupId, Member};
     use crate::names::{Offset, TopicId};
     use crate::wire::client::{Ack, Write};
     use crate::wire::peer::{Body, Subscription};
 
     fn requester(token: u64) -> Requester {
-        Requester { vertex: "1".parse().unwrap(), token, trace: None }
+        Requester { host: "1".parse().unwrap(), token, trace: None }
     }
 
     fn publish() -> Call {
-        let key = RequestKey { coordinator: NodeId::founding("1".parse().unwrap()), number: 7 };
+        let key = RequestKey { coordinator: Member::founding("1".parse().unwrap()), number: 7 };
         let (publisher, topic) = ("p".parse().unwrap(), "t".parse().unwrap());
         let write = Write::Publish { publisher, topic, content: "x".into(), ack: Ack::Quorum, sequence: None };
         Call::Write { key, write }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_fetch_without_messages_waits_for_a_while() {
         let (mut view, mut out, mut server) = (serving_view(), Out::default(), ReplicaServer::default());
-        let (group, topic, subscriber) = (view.me, TopicId(0), "s".parse().unwrap());
+        let (group, topic, subscriber) = (GroupId::Home(VertexId(0)), TopicId(0), "s".parse().unwrap());
         let subscription = Subscription { group, topic, subscriber, since: 9 };
         let fetch = Call::Fetch { subscription, from: Offset(0), max_bytes: 1 };
         server.handle_ask(requester(1), fetch, Vec::new(), &view, &mut out);

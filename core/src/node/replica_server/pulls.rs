@@ -14,8 +14,7 @@ use super::super::view::View;
 use super::super::vocabulary::{Requester, message};
 use super::ReplicaServer;
 use crate::bugs::Bug;
-use crate::cube::Vertex;
-use crate::identity::RequestKey;
+use crate::identity::{GroupId, HostId, RequestKey};
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::records::StoredMessage;
 use crate::time::Instant;
@@ -36,7 +35,7 @@ const READ_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Pulls {
     /// Reads that wait for the next ReadIndex. `tickets` has those whose ReadIndex is under way.
-    new_reads: BTreeMap<Vertex, Vec<ReadJob>>,
+    new_reads: BTreeMap<GroupId, Vec<ReadJob>>,
     tickets: BTreeMap<u64, Ticket>,
     /// Number of reads in both.
     unconfirmed: usize,
@@ -46,11 +45,11 @@ pub(super) struct Pulls {
 
 struct Puller {
     requester: Requester,
-    hops: Vec<Vertex>,
+    hops: Vec<HostId>,
 }
 
 struct Ticket {
-    group: Vertex,
+    group: GroupId,
     since: Instant,
     asked: Instant,
     jobs: Vec<ReadJob>,
@@ -72,7 +71,7 @@ pub(super) struct Pull {
     pub commit: bool,
     /// The home of the topic if a replica answers from its own state. `from` is an offset to use in place of the
     /// cursor.
-    pub replica: Option<Vertex>,
+    pub replica: Option<GroupId>,
     pub from: Option<Offset>,
 }
 
@@ -95,7 +94,7 @@ impl ReplicaServer {
         &mut self,
         key: RequestKey,
         requester: Requester,
-        hops: Vec<Vertex>,
+        hops: Vec<HostId>,
         view: &View,
         out: &mut Out,
     ) -> bool {
@@ -135,7 +134,7 @@ impl ReplicaServer {
     }
 
     /// Queues a read until a majority has confirmed that this node still leads.
-    pub(super) fn confirm_first(&mut self, group: Vertex, job: ReadJob, view: &View, out: &mut Out) {
+    pub(super) fn confirm_first(&mut self, group: GroupId, job: ReadJob, view: &View, out: &mut Out) {
         if self.pulls.unconfirmed >= MAX_UNCONFIRMED {
             let why = format!(
                 "leader {} has reached its limit of {MAX_UNCONFIRMED} reads that wait for its confirmation",
@@ -156,26 +155,26 @@ impl ReplicaServer {
         view: &View,
         out: &mut Out,
     ) {
-        let home = view.home_of(&name);
-        let Some(group) = view.groups.get(home) else {
-            let leader = view.overlay.leader_of(home);
+        let group = view.group_of(&name);
+        let Some(member) = view.groups.get(group) else {
+            let leader = view.overlay.leader_of(group);
             return out.reply(&requester, Reply::NotLeader { leader, proposed: false });
         };
         if !linearizable {
-            let registered = is_registered(group.topics(), kind, &name);
+            let registered = is_registered(member.topics(), kind, &name);
             return out.reply(&requester, Reply::Registered(registered));
         }
-        if !group.is_leader() {
-            let leader = group.leader().map(|leader| leader.vertex);
+        if !member.is_leader() {
+            let leader = member.leader().map(|leader| leader.host);
             return out.reply(&requester, Reply::NotLeader { leader, proposed: false });
         }
-        if let Some(why) = view.lacks_quorum(home) {
+        if let Some(why) = view.lacks_quorum(group) {
             return out.reply(&requester, Reply::Unavailable { why });
         }
-        self.confirm_first(home, ReadJob::IsRegistered { requester, kind, name }, view, out);
+        self.confirm_first(group, ReadJob::IsRegistered { requester, kind, name }, view, out);
     }
 
-    pub fn handle_read_ready(&mut self, group: Vertex, ticket: u64, view: &View, out: &mut Out) {
+    pub fn handle_read_ready(&mut self, group: GroupId, ticket: u64, view: &View, out: &mut Out) {
         let Some(ticket) = self.pulls.tickets.remove(&ticket) else { return };
         self.pulls.unconfirmed -= ticket.jobs.len();
         for job in ticket.jobs {
@@ -217,7 +216,7 @@ impl ReplicaServer {
     /// Answers a pull with its messages. The requester moves the cursor once it has received them.
     pub(super) fn finish_pull(
         &mut self,
-        home: Vertex,
+        group: GroupId,
         pull: Pull,
         messages: Vec<StoredMessage>,
         Range { start, end }: Range<Offset>,
@@ -226,16 +225,17 @@ impl ReplicaServer {
     ) {
         let mut messages: Vec<_> = messages.into_iter().map(message).collect();
         if view.bugs.has(Bug::AnyReadsTheUncommitted) && pull.replica.is_some() {
-            add_uncommitted(view, home, &pull, start, &mut messages);
+            add_uncommitted(view, group, &pull, start, &mut messages);
         }
         let cursor = messages.last().map_or(start, |message| message.offset.next());
         let moves = view.bugs.has(Bug::CursorMovesBeforeDelivery) && pull.commit && !messages.is_empty();
         let behind = pull.replica.and_then(|_| {
-            let group = view.groups.get(home)?;
-            Some(group.commit_index().saturating_sub(group.applied_index()))
+            let member = view.groups.get(group)?;
+            Some(member.commit_index().saturating_sub(member.applied_index()))
         });
         let Pull { key, subscriber, topic, replica, .. } = pull;
-        let done = Done::Pulled { topic: topic.clone(), messages, cursor, end, behind, original_node: replica };
+        let original_node = replica.map(|group| view.home(group));
+        let done = Done::Pulled { topic: topic.clone(), messages, cursor, end, behind, original_node };
         if moves {
             out.push(PartEffect::Request(Write::Commit { subscriber, topic, offset: cursor }));
         }
@@ -246,18 +246,18 @@ impl ReplicaServer {
     /// arrived. Reads that arrive during a round share the next one.
     pub fn confirm_reads(&mut self, view: &View, out: &mut Out) {
         let Pulls { new_reads, tickets, .. } = &mut self.pulls;
-        let is_asked = |home: &Vertex| tickets.values().any(|ticket| ticket.group == *home);
-        let next: Vec<(Vertex, Vec<ReadJob>)> = new_reads.extract_if(.., |home, _| !is_asked(home)).collect();
-        for (home, jobs) in next {
+        let is_asked = |group: &GroupId| tickets.values().any(|ticket| ticket.group == *group);
+        let next: Vec<(GroupId, Vec<ReadJob>)> = new_reads.extract_if(.., |group, _| !is_asked(group)).collect();
+        for (group, jobs) in next {
             let ticket = view.next_token(out);
             let now = view.monotonic();
-            self.pulls.tickets.insert(ticket, Ticket { group: home, since: now, asked: now, jobs });
-            out.push(PartEffect::Group(home, GroupAsk::ReadIndex(ticket)));
+            self.pulls.tickets.insert(ticket, Ticket { group, since: now, asked: now, jobs });
+            out.push(PartEffect::Group(group, GroupAsk::ReadIndex(ticket)));
         }
     }
 
     /// Returns the unconfirmed reads to their requesters, for the next leader.
-    pub(super) fn send_reads_back(&mut self, group: Vertex, leader: Option<Vertex>, out: &mut Out) {
+    pub(super) fn send_reads_back(&mut self, group: GroupId, leader: Option<HostId>, out: &mut Out) {
         let tickets: Vec<(u64, Ticket)> =
             self.pulls.tickets.extract_if(.., |_, ticket| ticket.group == group).collect();
         let reads = self.pulls.new_reads.remove(&group).unwrap_or_default();
@@ -277,9 +277,9 @@ fn is_registered(topics: &Topics, kind: Registry, name: &str) -> bool {
 
 /// Appends the messages that follow in this replica's log, committed or not, to those that were read from `start`: a
 /// deliberate bug.
-fn add_uncommitted(view: &View, home: Vertex, pull: &Pull, start: Offset, messages: &mut Vec<Message>) {
-    let Some(group) = view.groups.get(home) else { return };
-    for stored in group.uncommitted_messages(&pull.topic) {
+fn add_uncommitted(view: &View, group: GroupId, pull: &Pull, start: Offset, messages: &mut Vec<Message>) {
+    let Some(member) = view.groups.get(group) else { return };
+    for stored in member.uncommitted_messages(&pull.topic) {
         let next = messages.last().map_or(start, |last| last.offset.next());
         if stored.offset == next && (messages.len() as u64) < u64::from(pull.max) {
             messages.push(message(stored));

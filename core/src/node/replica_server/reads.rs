@@ -12,7 +12,7 @@ use super::super::view::View;
 use super::super::vocabulary::{ReadRange, Requester, SessionId, SnapshotPart, message};
 use super::ReplicaServer;
 use super::pulls::Pull;
-use crate::cube::Vertex;
+use crate::identity::GroupId;
 use crate::names::{Offset, TopicId, TopicName};
 use crate::records::StoredMessage;
 use crate::states::Role;
@@ -45,7 +45,7 @@ struct UnderWay {
 
 pub(super) enum Reader {
     Pull {
-        group: Vertex,
+        group: GroupId,
         topic: TopicId,
         start: Offset,
         /// The topic's end when the read began.
@@ -113,13 +113,13 @@ impl ReplicaServer {
         }
     }
 
-    pub(super) fn read_for_pull(&mut self, home: Vertex, pull: Pull, view: &View, out: &mut Out) {
-        let Some(group) = view.groups.get(home) else {
+    pub(super) fn read_for_pull(&mut self, group: GroupId, pull: Pull, view: &View, out: &mut Out) {
+        let Some(member) = view.groups.get(group) else {
             return self.reply_to_pull(pull.key, Reply::NotLeader { leader: None, proposed: false }, out);
         };
-        let place = group.topics().place(&pull.topic);
-        let cursor = group.topics().cursor(&pull.topic, &pull.subscriber);
-        if cursor.is_none() && group.role() == Role::Learner {
+        let place = member.topics().place(&pull.topic);
+        let cursor = member.topics().cursor(&pull.topic, &pull.subscriber);
+        if cursor.is_none() && member.role() == Role::Learner {
             let why = format!("node {} is still catching up and may not know this subscription yet", view.me);
             return self.reply_to_pull(pull.key, Reply::Unavailable { why }, out);
         }
@@ -135,10 +135,10 @@ impl ReplicaServer {
         };
         let from = pull.from.unwrap_or(cursor).min(end);
         if from >= end || pull.max == 0 {
-            return self.finish_pull(home, pull, Vec::new(), from..end, view, out);
+            return self.finish_pull(group, pull, Vec::new(), from..end, view, out);
         }
-        let range = ReadRange { group: home, topic, from, end, max_messages: pull.max, max_bytes: PULL_BYTES };
-        self.read(range, Reader::Pull { group: home, topic, start: from, topic_end: end, pull }, view, out);
+        let range = ReadRange { group, topic, from, end, max_messages: pull.max, max_bytes: PULL_BYTES };
+        self.read(range, Reader::Pull { group, topic, start: from, topic_end: end, pull }, view, out);
     }
 
     pub fn read_for_session(&mut self, range: ReadRange, session: SessionId, view: &View, out: &mut Out) {

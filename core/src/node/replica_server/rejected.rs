@@ -8,21 +8,21 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::super::queues::Queue;
 use super::super::vocabulary::Requester;
-use crate::cube::Vertex;
+use crate::identity::HostId;
 
 /// How many of the newest rejected asks are remembered. A copy of an older one would be performed.
 const REMEMBERED: usize = 4_096;
 
 #[derive(Default)]
 pub(super) struct Rejected {
-    known: BTreeSet<(Vertex, u64)>,
+    known: BTreeSet<(HostId, u64)>,
     /// All of `known`, oldest first.
-    order: VecDeque<(Vertex, u64)>,
+    order: VecDeque<(HostId, u64)>,
 }
 
 impl Rejected {
     pub fn note(&mut self, requester: &Requester) {
-        let ask = (requester.vertex, requester.token);
+        let ask = (requester.host, requester.token);
         if !self.known.insert(ask) {
             return;
         }
@@ -35,7 +35,7 @@ impl Rejected {
     }
 
     pub fn has(&self, requester: &Requester) -> bool {
-        self.known.contains(&(requester.vertex, requester.token))
+        self.known.contains(&(requester.host, requester.token))
     }
 
     pub fn queue(&self) -> Queue {
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_newest_are_known_each_once() {
-        let requester = |token| Requester { vertex: "01".parse().unwrap(), token, trace: None };
+        let requester = |token| Requester { host: "01".parse().unwrap(), token, trace: None };
         let mut rejected = Rejected::default();
         for token in (0..REMEMBERED as u64 + 2).flat_map(|token| [token, token]) {
             rejected.note(&requester(token));
@@ -59,7 +59,7 @@ mod tests {
             [0, 1, 2, REMEMBERED as u64].map(|token| rejected.has(&requester(token))),
             [false, false, true, true]
         );
-        let elsewhere = Requester { vertex: "10".parse().unwrap(), ..requester(2) };
+        let elsewhere = Requester { host: "10".parse().unwrap(), ..requester(2) };
         assert!(!rejected.has(&elsewhere));
     }
 }

@@ -16,9 +16,8 @@ use super::super::vocabulary::{AskedFor, LostAt, ReadRange, Requester};
 use super::ReplicaServer;
 use super::reads::Reader;
 use crate::bugs::Bug;
-use crate::cube::Vertex;
+use crate::identity::{GroupId, HostId};
 use crate::names::Offset;
-use crate::placement;
 use crate::records::StoredMessage;
 use crate::store::{Damaged, ReadFailed, Write};
 use crate::time::Instant;
@@ -54,7 +53,7 @@ pub(super) struct Repairs {
     done: VecDeque<(LostAt, Instant)>,
     told: Option<Instant>,
     /// When other disk failures were last reported, by group.
-    troubles: BTreeMap<Vertex, Instant>,
+    troubles: BTreeMap<GroupId, Instant>,
 }
 
 struct Repair {
@@ -62,7 +61,7 @@ struct Repair {
     next: Offset,
     end: Offset,
     /// The members asked in this round.
-    asked: BTreeSet<Vertex>,
+    asked: BTreeSet<HostId>,
     asking: Option<Asking>,
     /// Every member that is up was asked without success. They are asked again at this time, and a returning member at
     /// once.
@@ -74,7 +73,7 @@ struct Repair {
 }
 
 struct Asking {
-    member: Vertex,
+    member: HostId,
     token: u64,
     since: Instant,
 }
@@ -220,14 +219,14 @@ impl ReplicaServer {
         }
     }
 
-    fn not_asked_yet(&self, lost_at: &LostAt, view: &View) -> Option<Vertex> {
+    fn not_asked_yet(&self, lost_at: &LostAt, view: &View) -> Option<HostId> {
         let repair = self.repairs.under_way.get(lost_at)?;
         let may_have =
-            |member: &Vertex| *member != view.me && !repair.asked.contains(member) && view.overlay.is_alive(*member);
-        placement::members(lost_at.group).find(may_have)
+            |member: &HostId| *member != view.me && !repair.asked.contains(member) && view.overlay.is_alive(*member);
+        view.members(lost_at.group).find(may_have)
     }
 
-    fn ask_member_for_lost(&mut self, lost_at: LostAt, member: Vertex, view: &View, out: &mut Out) {
+    fn ask_member_for_lost(&mut self, lost_at: LostAt, member: HostId, view: &View, out: &mut Out) {
         let token = view.next_token(out);
         let since = view.monotonic();
         let Some(repair) = self.repairs.under_way.get_mut(&lost_at) else { return };
@@ -280,7 +279,7 @@ impl ReplicaServer {
     }
 
     /// Writes the messages of another member to disk, unless their topic was deleted.
-    fn take_back(&mut self, lost_at: LostAt, member: Vertex, messages: Vec<StoredMessage>, view: &View, out: &mut Out) {
+    fn take_back(&mut self, lost_at: LostAt, member: HostId, messages: Vec<StoredMessage>, view: &View, out: &mut Out) {
         let LostAt { group, topic, .. } = lost_at;
         let Some(repair) = self.repairs.under_way.get_mut(&lost_at) else { return };
         repair.next.0 += messages.len() as u64;
@@ -334,16 +333,19 @@ impl ReplicaServer {
     }
 
     /// Hands leadership over after a disk failure that cannot be repaired here.
-    fn let_another_lead(&mut self, group: Vertex, out: &mut Out) {
+    fn let_another_lead(&mut self, group: GroupId, out: &mut Out) {
         out.push(PartEffect::Group(group, GroupAsk::HandOver));
     }
 
-    fn tell_trouble(&mut self, group: Vertex, failed: &ReadFailed, view: &View, out: &mut Out) {
+    fn tell_trouble(&mut self, group: GroupId, failed: &ReadFailed, view: &View, out: &mut Out) {
         let now = view.monotonic();
         if self.repairs.troubles.get(&group).is_none_or(|told| now.since(*told) >= TELL_AGAIN) {
             self.repairs.troubles.insert(group, now);
-            let text =
-                format!("messages of group {group} could not be read from the disk of node {}: {failed}", view.me);
+            let text = format!(
+                "messages of group {} could not be read from the disk of node {}: {failed}",
+                view.home(group),
+                view.me
+            );
             out.warn(text);
         }
     }

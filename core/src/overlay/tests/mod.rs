@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::bugs::Bugs;
 use crate::cube::Dimension;
+use crate::identity::{GroupId, HostId, Incarnation, Member};
 use crate::route::Trail;
+use crate::seating::Seating;
 use crate::states::StorageState;
 use crate::time::Timestamp;
 use crate::wire::event::{DropReason, FrameKind};
 use crate::wire::peer::Body;
-use net::{Net, arrival, body, dropped, vertex};
+use net::{Net, arrival, body, dropped, group, host};
 
 const WAY: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_millis(20);
@@ -30,11 +32,11 @@ fn a_death_is_known_to_all_as_fast_as_frames_travel() {
     net.seen.clear();
     net.kill("101");
     net.run(WAY * 4);
-    let others: Vec<_> = net.all().into_iter().filter(|&v| v != vertex("101")).collect();
+    let others: Vec<_> = net.all().into_iter().filter(|&v| v != host("101")).collect();
     net.assert_all_see(&others);
-    assert_eq!(net.node("000").state_of(vertex("101")), NodeState::Failed);
+    assert_eq!(net.node("000").state_of(host("101")), NodeState::Failed);
     for other in others {
-        assert_eq!(net.seen[&other], [(vertex("101"), false)], "seen by {other}");
+        assert_eq!(net.seen[&other], [(host("101"), false)], "seen by {other}");
     }
 }
 
@@ -56,7 +58,7 @@ fn one_that_returns_is_seen_again_with_its_new_incarnation() {
     net.start("101", Incarnation(7));
     net.run(SOON);
     net.assert_all_see(&net.all());
-    assert_eq!(net.node("010").incarnation_of(vertex("101")), Some(Incarnation(7)));
+    assert_eq!(net.node("010").incarnation_of(host("101")), Some(Incarnation(7)));
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn one_whose_clock_was_set_back_is_believed_all_the_same() {
     net.start("101", Incarnation(7));
     net.run(SOON);
     net.assert_all_see(&net.all());
-    assert_eq!(net.node("010").incarnation_of(vertex("101")), Some(Incarnation(7)));
+    assert_eq!(net.node("010").incarnation_of(host("101")), Some(Incarnation(7)));
 }
 
 #[test]
@@ -97,9 +99,7 @@ fn an_edge_cut_one_way_is_avoided_in_that_direction_only() {
     assert_eq!(net.delivered, [arrival("000", 3, &["001"]), arrival("001", 2, &["000", "010", "011"])]);
     let (out, back) = (net.node("000").link_statuses()[0].clone(), net.node("001").link_statuses()[0].clone());
     assert_eq!((out.hears, out.heard, back.hears, back.heard), (true, false, false, true));
-    assert!(
-        net.node("111").links().iter().all(|link| link.up != (link.from == vertex("000") && link.to == vertex("001")))
-    );
+    assert!(net.node("111").links().iter().all(|link| link.up != (link.from == host("000") && link.to == host("001"))));
 
     net.set_link("000", "001", LinkConditions::PERFECT);
     net.run(PING_EVERY + SOON);
@@ -115,9 +115,9 @@ fn a_node_that_nobody_hears_is_dead_to_all_until_it_is_heard() {
         net.set_link("000", other, LinkConditions { cut: true, ..LinkConditions::PERFECT });
     }
     net.run(Duration::from_secs(1));
-    assert!(!net.node("111").is_alive(vertex("000")));
-    assert_eq!(net.node("000").incarnation_of(vertex("111")), Some(Incarnation::FOUNDING));
-    assert!(!net.node("000").is_alive(vertex("111")), "no path leads out, so nothing is in reach");
+    assert!(!net.node("111").is_alive(host("000")));
+    assert_eq!(net.node("000").incarnation_of(host("111")), Some(Incarnation::FOUNDING));
+    assert!(!net.node("000").is_alive(host("111")), "no path leads out, so nothing is in reach");
     net.set_link("000", "010", LinkConditions::PERFECT);
     net.run(Duration::from_secs(1));
     net.assert_all_see(&net.all());
@@ -134,17 +134,17 @@ fn a_cut_through_the_middle_makes_two_halves_that_find_each_other_again() {
     }
     net.run(Duration::from_secs(2));
     for node in net.all() {
-        let half: Vec<_> = net.all().into_iter().filter(|v| v.index() >> 2 == node.index() >> 2).collect();
+        let half: Vec<_> = net.all().into_iter().filter(|other| other.number() >> 2 == node.number() >> 2).collect();
         assert_eq!(net.seen_by(node), half);
     }
-    net.set_self("000", NodeState::Up, vec![(vertex("001"), 9)]);
+    net.set_self("000", NodeState::Up, vec![(group("001"), 9)]);
     for (low, high) in &edges {
         net.set_link(low, high, LinkConditions::PERFECT);
         net.set_link(high, low, LinkConditions::PERFECT);
     }
     net.run(Duration::from_secs(1));
     net.assert_all_see(&net.all());
-    assert_eq!(net.node("111").leader_of(vertex("001")), Some(vertex("000")), "what was missed is made up for");
+    assert_eq!(net.node("111").leader_of(group("001")), Some(host("000")), "what was missed is made up for");
 }
 
 #[test]
@@ -156,13 +156,13 @@ fn one_who_cannot_tell_that_it_lacks_something_gets_it_all_the_same() {
     net.set_link("01", "00", cut);
     net.run(Duration::from_secs(1));
     net.set_link("00", "01", cut);
-    net.set_self("10", NodeState::Up, vec![(vertex("10"), 5)]);
+    net.set_self("10", NodeState::Up, vec![(group("10"), 5)]);
     net.run(SOON);
     net.set_link("00", "01", LinkConditions::PERFECT);
     net.run(SOON);
-    assert_eq!(net.node("01").leader_of(vertex("10")), None);
+    assert_eq!(net.node("01").leader_of(group("10")), None);
     net.run(REFRESH_EVERY * 2);
-    assert_eq!(net.node("01").leader_of(vertex("10")), Some(vertex("10")));
+    assert_eq!(net.node("01").leader_of(group("10")), Some(host("10")));
 }
 
 #[test]
@@ -171,14 +171,14 @@ fn with_a_fifth_of_all_frames_lost_everyone_still_learns_everything() {
         let mut net = Net::connected(3, seed);
         net.set_all_links(LinkConditions { loss: 0.2, ..LinkConditions::PERFECT });
         net.run(Duration::from_secs(5));
-        net.set_self("011", NodeState::Up, vec![(vertex("011"), 3)]);
+        net.set_self("011", NodeState::Up, vec![(group("011"), 3)]);
         net.kill("101");
         net.run(Duration::from_secs(5));
-        // An edge can happen to carry no frames; a vertex cannot.
-        let others: Vec<_> = net.all().into_iter().filter(|&v| v != vertex("101")).collect();
+        // An edge can happen to carry no frames; a host cannot.
+        let others: Vec<_> = net.all().into_iter().filter(|&v| v != host("101")).collect();
         net.assert_all_see(&others);
         for &other in &others {
-            assert_eq!(net.nodes[&other].leader_of(vertex("011")), Some(vertex("011")), "seed {seed}");
+            assert_eq!(net.nodes[&other].leader_of(group("011")), Some(host("011")), "seed {seed}");
         }
     }
 }
@@ -201,16 +201,16 @@ fn packets_under_delay_jitter_arrive_in_order() {
 #[test]
 fn the_leader_is_the_living_claimant_of_the_highest_term() {
     let mut net = Net::settled(3, 11);
-    let group = vertex("100");
-    net.set_self("100", NodeState::Up, vec![(group, 2)]);
-    net.set_self("110", NodeState::Up, vec![(group, 3)]);
-    net.set_self("011", NodeState::Up, vec![(group, 99)]);
+    let led = group("100");
+    net.set_self("100", NodeState::Up, vec![(led, 2)]);
+    net.set_self("110", NodeState::Up, vec![(led, 3)]);
+    net.set_self("011", NodeState::Up, vec![(led, 99)]);
     net.run(SOON);
-    assert_eq!(net.node("001").leader_of(group), Some(vertex("110")), "011 is no member");
+    assert_eq!(net.node("001").leader_of(led), Some(host("110")), "011 is no member");
     net.kill("110");
     net.run(SOON);
-    assert_eq!(net.node("001").leader_of(group), Some(vertex("100")));
-    assert_eq!(net.node("001").leader_of(vertex("111")), None);
+    assert_eq!(net.node("001").leader_of(led), Some(host("100")));
+    assert_eq!(net.node("001").leader_of(group("111")), None);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_packet_on_its_way_when_the_graph_breaks_still_arrives() {
 fn one_that_was_stopped_does_not_blame_its_neighbours() {
     let mut net = Net::settled(3, 14);
     net.now = net.now + Duration::from_secs(3);
-    net.act(vertex("000"), |overlay, now| overlay.handle_deadline(now));
+    net.act(host("000"), |overlay, now| overlay.handle_deadline(now));
     assert!(net.node("000").link_statuses().iter().all(|link| link.hears));
     net.run(Duration::from_secs(1));
     assert_eq!(net.events, []);
@@ -254,12 +254,12 @@ fn one_that_was_stopped_does_not_blame_its_neighbours() {
 #[test]
 fn strange_frames_are_ignored() {
     let mut net = Net::settled(3, 15);
-    let (now, overlay) = (net.clock(), net.nodes.get_mut(&vertex("000")).unwrap());
-    let foreign = Packet { from: vertex("01"), to: vertex("10"), trail: Trail::default(), trace: None, body: body(1) };
-    overlay.handle_frame(now, vertex("001"), PeerFrame::Packet(Box::new(foreign)));
-    overlay.handle_frame(now, vertex("011"), PeerFrame::Ping { sent_us: 0, link_states_digest: 0 });
-    overlay.handle_frame(now, vertex("01"), PeerFrame::Pong { sent_us: 0, held_us: 0 });
-    overlay.handle_connected(now, vertex("111"));
+    let (now, overlay) = (net.clock(), net.nodes.get_mut(&host("000")).unwrap());
+    let foreign = Packet { from: host("01"), to: host("10"), trail: Trail::default(), trace: None, body: body(1) };
+    overlay.handle_frame(now, host("001"), PeerFrame::Packet(Box::new(foreign)));
+    overlay.handle_frame(now, host("011"), PeerFrame::Ping { sent_us: 0, link_states_digest: 0 });
+    overlay.handle_frame(now, host("01"), PeerFrame::Pong { sent_us: 0, held_us: 0 });
+    overlay.handle_connected(now, host("111"));
     assert_eq!(overlay.poll_effect(), None);
 }
 
@@ -281,7 +281,7 @@ fn a_larger_cube_with_broken_edges_delivers_between_all_that_are_alive() {
     net.run(SOON);
     let mut rng = fastrand::Rng::with_seed(16);
     for from in net.all() {
-        for to in from.neighbours().filter(|_| rng.u8(0..100) < 25).collect::<Vec<_>>() {
+        for to in net.seating.neighbours(from).filter(|_| rng.u8(0..100) < 25).collect::<Vec<_>>() {
             net.set_link(&from.to_string(), &to.to_string(), LinkConditions { cut: true, ..LinkConditions::PERFECT });
         }
     }
@@ -307,8 +307,8 @@ fn whatever_broke_once_all_is_whole_everyone_sees_everyone_and_every_edge() {
             net.break_or_mend_something(&mut rng);
             net.run(Duration::from_millis(rng.u64(0..300)));
         }
-        for vertex in net.all().into_iter().filter(|vertex| !net.nodes.contains_key(vertex)).collect::<Vec<_>>() {
-            net.start(&vertex.to_string(), Incarnation::FOUNDING);
+        for host in net.all().into_iter().filter(|host| !net.nodes.contains_key(host)).collect::<Vec<_>>() {
+            net.start(&host.to_string(), Incarnation::FOUNDING);
         }
         net.set_all_links(LinkConditions::PERFECT);
         net.run(Duration::from_secs(1));

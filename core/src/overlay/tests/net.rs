@@ -7,22 +7,22 @@ pub(super) struct Net {
     pub now: Instant,
     /// Wall-clock microseconds at the start.
     pub wall_offset_us: u64,
-    pub nodes: BTreeMap<Vertex, Overlay>,
+    pub nodes: BTreeMap<HostId, Overlay>,
     /// By arrival time, then by order of sending: from, to, frame.
-    flying: BTreeMap<(Instant, u64), (Vertex, Vertex, PeerFrame)>,
+    flying: BTreeMap<(Instant, u64), (HostId, HostId, PeerFrame)>,
     sent: u64,
-    pub cube: Dimension,
+    pub seating: Seating,
     seed: u64,
     pub delivered: Vec<Arrival>,
     pub events: Vec<Event>,
-    pub seen: BTreeMap<Vertex, Vec<(Vertex, bool)>>,
+    pub seen: BTreeMap<HostId, Vec<(HostId, bool)>>,
 }
 
 #[derive(PartialEq, Debug)]
 pub(super) struct Arrival {
-    at: Vertex,
+    at: HostId,
     pub number: u64,
-    pub path: Vec<Vertex>,
+    pub path: Vec<HostId>,
 }
 
 impl Net {
@@ -34,14 +34,14 @@ impl Net {
             nodes: BTreeMap::new(),
             flying: BTreeMap::new(),
             sent: 0,
-            cube: Dimension::new(dimension).unwrap(),
+            seating: Seating::founding(Dimension::new(dimension).unwrap()),
             seed,
             delivered: Vec::new(),
             events: Vec::new(),
             seen: BTreeMap::new(),
         };
-        for vertex in net.all() {
-            net.start(&vertex.to_string(), Incarnation::FOUNDING);
+        for host in net.all() {
+            net.start(&host.to_string(), Incarnation::FOUNDING);
         }
         net
     }
@@ -56,8 +56,8 @@ impl Net {
         net
     }
 
-    pub fn all(&self) -> Vec<Vertex> {
-        self.cube.vertices().collect()
+    pub fn all(&self) -> Vec<HostId> {
+        self.seating.hosts().collect()
     }
 
     pub fn clock(&self) -> Now {
@@ -65,16 +65,17 @@ impl Net {
     }
 
     pub fn node(&self, name: &str) -> &Overlay {
-        &self.nodes[&vertex(name)]
+        &self.nodes[&host(name)]
     }
 
     pub fn start(&mut self, name: &str, incarnation: Incarnation) {
-        let (me, now) = (vertex(name), self.clock());
-        let seed = self.seed << 16 | me.index() as u64;
-        let mut overlay = Overlay::new(OverlayConfig { me, seed, bugs: Bugs::default() }, now);
-        overlay.set_self(now, NodeId { vertex: me, incarnation }, NodeState::Up, StorageState::Ok, Vec::new());
+        let (me, now) = (host(name), self.clock());
+        let seed = self.seed << 16 | self.seating.index_of(me).unwrap() as u64;
+        let mut overlay =
+            Overlay::new(OverlayConfig { me, seating: self.seating.clone(), seed, bugs: Bugs::default() }, now);
+        overlay.set_self(now, Member { host: me, incarnation }, NodeState::Up, StorageState::Ok, Vec::new());
         self.nodes.insert(me, overlay);
-        for other in me.neighbours().filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {
+        for other in self.seating.neighbours(me).filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {
             self.act(me, |overlay, now| overlay.handle_connected(now, other));
             self.act(other, |overlay, now| overlay.handle_connected(now, me));
         }
@@ -82,33 +83,33 @@ impl Net {
 
     /// The process dies: its neighbours' connections break, and frames in transit are lost.
     pub fn kill(&mut self, name: &str) {
-        let dead = vertex(name);
+        let dead = host(name);
         self.nodes.remove(&dead);
         self.flying.retain(|_, (from, to, _)| *from != dead && *to != dead);
-        for other in dead.neighbours().filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {
+        for other in self.seating.neighbours(dead).filter(|other| self.nodes.contains_key(other)).collect::<Vec<_>>() {
             self.act(other, |overlay, now| overlay.handle_disconnected(now, dead));
         }
     }
 
     pub fn send(&mut self, from: &str, to: &str, number: u64) {
-        self.act(vertex(from), |overlay, now| overlay.send(now, vertex(to), None, body(number)));
+        self.act(host(from), |overlay, now| overlay.send(now, host(to), None, body(number)));
     }
 
     pub fn set_link(&mut self, from: &str, to: &str, conditions: LinkConditions) {
-        self.act(vertex(from), |overlay, now| overlay.set_conditions(now, vertex(to), conditions));
+        self.act(host(from), |overlay, now| overlay.set_conditions(now, host(to), conditions));
     }
 
     pub fn set_all_links(&mut self, conditions: LinkConditions) {
         for from in self.all() {
-            for to in from.neighbours() {
+            for to in self.seating.neighbours(from) {
                 self.set_link(&from.to_string(), &to.to_string(), conditions);
             }
         }
     }
 
-    pub fn set_self(&mut self, name: &str, state: NodeState, leads: Vec<(Vertex, u64)>) {
-        let me = vertex(name);
-        self.act(me, |overlay, now| overlay.set_self(now, NodeId::founding(me), state, StorageState::Ok, leads));
+    pub fn set_self(&mut self, name: &str, state: NodeState, leads: Vec<(GroupId, u64)>) {
+        let me = host(name);
+        self.act(me, |overlay, now| overlay.set_self(now, Member::founding(me), state, StorageState::Ok, leads));
     }
 
     pub fn run(&mut self, time: Duration) {
@@ -133,13 +134,13 @@ impl Net {
         let now = self.now;
         let due =
             self.nodes.iter().filter(|(_, node)| node.next_deadline().is_some_and(|at| at <= now)).map(|(&v, _)| v);
-        for vertex in due.collect::<Vec<_>>() {
-            self.act(vertex, |overlay, now| overlay.handle_deadline(now));
+        for host in due.collect::<Vec<_>>() {
+            self.act(host, |overlay, now| overlay.handle_deadline(now));
         }
     }
 
     /// One input to one overlay, and all of its effects.
-    pub fn act(&mut self, at: Vertex, input: impl FnOnce(&mut Overlay, Now)) {
+    pub fn act(&mut self, at: HostId, input: impl FnOnce(&mut Overlay, Now)) {
         let now = self.clock();
         let overlay = self.nodes.get_mut(&at).expect("only the living act");
         input(overlay, now);
@@ -151,14 +152,15 @@ impl Net {
                 }
                 OverlayEffect::Deliver(packet) => self.delivered.push(Arrival::of(at, packet)),
                 OverlayEffect::Event(event, _) => self.events.push(event),
-                OverlayEffect::Seen { vertex, alive } => self.seen.entry(at).or_default().push((vertex, alive)),
+                OverlayEffect::Seen { host, alive } => self.seen.entry(at).or_default().push((host, alive)),
             }
         }
     }
 
     pub fn break_or_mend_something(&mut self, rng: &mut fastrand::Rng) {
-        let at = self.cube.vertex(rng.u32(0..self.cube.size() as u32)).unwrap();
-        let (name, other) = (at.to_string(), at.across(rng.u8(0..self.cube.bits())).to_string());
+        let at = self.all()[rng.u32(0..self.seating.hosts().len() as u32) as usize];
+        let other = self.seating.across(at, rng.u8(0..self.seating.links()));
+        let (name, other) = (at.to_string(), other.to_string());
         let is_up = self.nodes.contains_key(&at);
         match rng.u8(0..4) {
             0 if is_up => self.kill(&name),
@@ -173,12 +175,12 @@ impl Net {
         }
     }
 
-    pub fn seen_by(&self, node: Vertex) -> Vec<Vertex> {
+    pub fn seen_by(&self, node: HostId) -> Vec<HostId> {
         self.all().into_iter().filter(|&other| self.nodes[&node].is_alive(other)).collect()
     }
 
     /// Asserts that each of these nodes sees exactly these.
-    pub fn assert_all_see(&self, expected: &[Vertex]) {
+    pub fn assert_all_see(&self, expected: &[HostId]) {
         for &node in expected {
             assert_eq!(self.seen_by(node), expected, "as seen by {node} (seed {})", self.seed);
         }
@@ -186,14 +188,18 @@ impl Net {
 }
 
 impl Arrival {
-    fn of(at: Vertex, packet: Box<Packet>) -> Arrival {
+    fn of(at: HostId, packet: Box<Packet>) -> Arrival {
         assert_eq!(packet.to, at);
         let Body::Introduce { nonce } = packet.body else { panic!("nobody sent {packet:?}") };
         Arrival { at, number: nonce, path: packet.trail.path }
     }
 }
 
-pub(super) fn vertex(text: &str) -> Vertex {
+pub(super) fn group(home: &str) -> GroupId {
+    GroupId::of(home.parse().unwrap())
+}
+
+pub(super) fn host(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
@@ -202,9 +208,9 @@ pub(super) fn body(number: u64) -> Body {
 }
 
 pub(super) fn arrival(at: &str, number: u64, path: &[&str]) -> Arrival {
-    Arrival { at: vertex(at), number, path: path.iter().map(|v| vertex(v)).collect() }
+    Arrival { at: host(at), number, path: path.iter().map(|v| host(v)).collect() }
 }
 
 pub(super) fn dropped(to: &str, what: FrameKind, why: DropReason) -> Event {
-    Event::FrameDropped { to: vertex(to), what, why }
+    Event::FrameDropped { to: host(to), what, why }
 }

@@ -6,7 +6,7 @@ mod subscriptions;
 
 use super::command::{Command, Op};
 use super::*;
-use crate::identity::NodeId;
+use crate::identity::{Member, RequestKey};
 use crate::names::{Sequence, StartAt};
 use crate::time::Timestamp;
 use crate::wire::answer::ErrorCode;
@@ -36,14 +36,14 @@ impl Group {
 
     fn command(&mut self, op: Op) -> Command {
         self.requests += 1;
-        let key = RequestKey { coordinator: NodeId::founding("100".parse().unwrap()), number: self.requests };
+        let key = RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: self.requests };
         Command { key, time: Timestamp(1_000 * self.requests), op }
     }
 
     /// A command from another coordinator.
-    fn command_by(&mut self, vertex: &str, op: Op) -> Command {
+    fn command_by(&mut self, host: &str, op: Op) -> Command {
         let mut command = self.command(op);
-        command.key.coordinator = NodeId::founding(vertex.parse().unwrap());
+        command.key.coordinator = Member::founding(host.parse().unwrap());
         command
     }
 

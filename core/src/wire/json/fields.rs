@@ -6,8 +6,9 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cube::{Dimension, Vertex};
+use crate::identity::HostId;
 use crate::names::NameError;
+use crate::seating::Seating;
 use crate::visible::visible;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::RequestId;
@@ -103,10 +104,10 @@ impl Fields {
         named.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
     }
 
-    /// A vertex of the cube of this dimension.
-    pub fn vertex(&mut self, field: &'static str, dimension: Dimension) -> Result<Option<Vertex>, Failure> {
-        let vertex = self.text(field)?.map(|text| dimension.parse_vertex(&text)).transpose();
-        vertex.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
+    /// A host of this cluster.
+    pub fn host(&mut self, field: &'static str, seating: &Seating) -> Result<Option<HostId>, Failure> {
+        let host = self.text(field)?.map(|text| seating.parse_host(&text)).transpose();
+        host.map_err(|error| ErrorCode::BadRequest.because(format!("`{field}` is not valid: {error}")))
     }
 
     /// A boolean.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::shapes::{DoneFields, EventFields};
 use crate::cube::Vertex;
 use crate::faults::{LinkConditions, StopMode};
-use crate::identity::TraceId;
+use crate::identity::{HostId, TraceId};
 use crate::names::{Offset, SubscriberId, TopicName};
 use crate::states::NodeState;
 use crate::time::Timestamp;
@@ -91,7 +91,7 @@ fn registered(what: &str, name: impl std::fmt::Display, existed: bool) -> String
     format!("{what} `{name}` {done}")
 }
 
-fn published(topic: &TopicName, offset: Option<Offset>, replicas: &[Vertex], repeated: bool) -> String {
+fn published(topic: &TopicName, offset: Option<Offset>, replicas: &[HostId], repeated: bool) -> String {
     match (offset, repeated) {
         (Some(offset), false) => {
             format!("Message {offset} has been published to topic `{topic}` and is stored on {}", list(replicas))
@@ -113,7 +113,7 @@ fn located(location: &Location) -> String {
     format!("Topic `{topic}` {exists} {home}, with replicas on {}; {leader}", list(neighbours))
 }
 
-fn stopped(node: Vertex, mode: StopMode, duration_ms: u64) -> String {
+fn stopped(node: HostId, mode: StopMode, duration_ms: u64) -> String {
     let how = match mode {
         StopMode::Crash => "has crashed",
         StopMode::Wipe => "has crashed and lost its disk",
@@ -151,8 +151,8 @@ fn log_entries(count: u64) -> String {
     format!("{count} log {}", if count == 1 { "entry" } else { "entries" })
 }
 
-fn list(vertices: &[Vertex]) -> String {
-    let names: Vec<_> = vertices.iter().map(Vertex::to_string).collect();
+fn list<T: ToString>(places: &[T]) -> String {
+    let names: Vec<_> = places.iter().map(T::to_string).collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
@@ -166,9 +166,9 @@ struct DoneAnswer<'a> {
     id: Option<Id<'a>>,
     ok: bool,
     message: String,
-    served_by: Vertex,
+    served_by: HostId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hops: Option<&'a [Vertex]>,
+    hops: Option<&'a [HostId]>,
     #[serde(flatten, with = "DoneFields")]
     done: &'a Done,
 }
@@ -179,9 +179,9 @@ struct FailedAnswer<'a> {
     id: Option<Id<'a>>,
     ok: bool,
     error: &'a Failure,
-    served_by: Vertex,
+    served_by: HostId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hops: Option<&'a [Vertex]>,
+    hops: Option<&'a [HostId]>,
 }
 
 #[derive(Serialize)]
@@ -202,7 +202,7 @@ struct Ended<'a> {
 
 #[derive(Serialize)]
 struct Watched<'a> {
-    node: Vertex,
+    node: HostId,
     time: Timestamp,
     at_us: u64,
     trace: Option<TraceId>,

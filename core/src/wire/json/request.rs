@@ -1,9 +1,10 @@
 //! Parses JSON text into a [`Request`].
 
 use super::fields::{Fields, missing, shown};
-use crate::cube::{Dimension, Vertex};
 use crate::faults::{LinkConditions, StopMode};
+use crate::identity::HostId;
 use crate::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicName};
+use crate::seating::Seating;
 use crate::wire::answer::{ErrorCode, Failure};
 use crate::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Request, Write};
 use crate::wire::event::EventKind;
@@ -80,17 +81,17 @@ const EVENT_KINDS: &[(&str, EventKind)] = &[
 ];
 
 /// Parses one request. The error is the reason for the refusal, with the request's id if it could be read.
-pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Result<Request, Refused> {
+pub fn parse_request(text: &str, limits: &Limits, seating: &Seating) -> Result<Request, Refused> {
     let mut fields = Fields::default();
     let read = fields.read(text);
     let id = match fields.id().and_then(check_id) {
         Ok(id) => id,
         Err(failure) => return Err((None, read.err().unwrap_or(failure))),
     };
-    match read.and_then(|()| parse_body(&mut fields, dimension)) {
+    match read.and_then(|()| parse_body(&mut fields, seating)) {
         Ok((trace, action)) => {
             let request = Request { id, trace, action };
-            match validate(&request, limits, dimension) {
+            match validate(&request, limits, seating) {
                 Ok(()) => Ok(request),
                 Err(failure) => Err((request.id, failure)),
             }
@@ -99,7 +100,7 @@ pub fn parse_request(text: &str, limits: &Limits, dimension: Dimension) -> Resul
     }
 }
 
-fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action), Failure> {
+fn parse_body(fields: &mut Fields, seating: &Seating) -> Result<(bool, Action), Failure> {
     let name = fields.text("action")?.ok_or_else(|| missing("a request", "action"))?;
     let Some((action, read_fields)) = actions().find(|(action, _)| *action == name) else {
         return Err(ErrorCode::UnknownAction.because(format!(
@@ -109,14 +110,14 @@ fn parse_body(fields: &mut Fields, dimension: Dimension) -> Result<(bool, Action
         )));
     };
     let trace = fields.flag("trace")?.unwrap_or(false);
-    Ok((trace, read_fields(&mut Reader { action, fields, dimension })?))
+    Ok((trace, read_fields(&mut Reader { action, fields, seating })?))
 }
 
 /// Reads the fields of one action.
 struct Reader<'a> {
     action: &'static str,
     fields: &'a mut Fields,
-    dimension: Dimension,
+    seating: &'a Seating,
 }
 
 impl Reader<'_> {
@@ -224,13 +225,13 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&mut self) -> Result<Option<Vertex>, Failure> {
-        self.fields.vertex("node", self.dimension)
+    fn node(&mut self) -> Result<Option<HostId>, Failure> {
+        self.fields.host("node", self.seating)
     }
 
-    fn end_of_edge(&mut self, field: &'static str) -> Result<Vertex, Failure> {
-        let vertex = self.fields.vertex(field, self.dimension)?;
-        self.required(field, vertex)
+    fn end_of_edge(&mut self, field: &'static str) -> Result<HostId, Failure> {
+        let host = self.fields.host(field, self.seating)?;
+        self.required(field, host)
     }
 
     fn max(&mut self) -> Result<u32, Failure> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cube::Vertex;
 use crate::faults::{LinkConditions, StopMode};
+use crate::identity::HostId;
 use crate::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
 use crate::states::{NodeState, Role, StorageState};
 use crate::wire::answer::{ClusterView, Done, Location, Message, NodeStatus, TopicSummary};
@@ -41,7 +42,7 @@ pub enum DoneFields {
         topic: TopicName,
         offset: Option<Offset>,
         #[serde(rename = "replicas")]
-        replicas: Vec<Vertex>,
+        replicas: Vec<HostId>,
         repeated: bool,
     },
     Subscribed {
@@ -76,16 +77,16 @@ pub enum DoneFields {
     Cluster(ClusterView),
     Status(Box<NodeStatus>),
     NodeStopped {
-        node: Vertex,
+        node: HostId,
         mode: StopMode,
         duration_ms: u64,
     },
     NodeRecovered {
-        node: Vertex,
+        node: HostId,
     },
     LinkSet {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         #[serde(flatten, serialize_with = "link_conditions")]
         conditions: LinkConditions,
     },
@@ -118,17 +119,17 @@ fn link_conditions<S: serde::Serializer>(conditions: &LinkConditions, serializer
 #[serde(remote = "Event", tag = "event", rename_all = "snake_case")]
 pub enum EventFields {
     NodeState {
-        subject: Vertex,
+        subject: HostId,
         state: NodeState,
     },
     LinkState {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         up: bool,
     },
     LinkConditions {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         #[serde(flatten, serialize_with = "link_conditions")]
         conditions: LinkConditions,
     },
@@ -136,24 +137,24 @@ pub enum EventFields {
         group: Vertex,
         role: Role,
         term: u64,
-        leader: Option<Vertex>,
+        leader: Option<HostId>,
     },
     MembersChanged {
         group: Vertex,
-        voters: Vec<Vertex>,
-        learners: Vec<Vertex>,
+        voters: Vec<HostId>,
+        learners: Vec<HostId>,
     },
     Committed {
         group: Vertex,
         index: u64,
     },
     FrameSent {
-        to: Vertex,
+        to: HostId,
         what: FrameKind,
         group: Option<Vertex>,
     },
     FrameDropped {
-        to: Vertex,
+        to: HostId,
         what: FrameKind,
         why: DropReason,
     },

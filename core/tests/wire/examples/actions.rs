@@ -101,11 +101,7 @@ fn shortest_actions() -> Vec<(Value, Action)> {
         (json!({"action": "recover_node"}), Action::Admin(Admin::RecoverNode { node: None })),
         (
             json!({"action": "set_link", "from": "000", "to": "010"}),
-            Action::Admin(Admin::SetLink {
-                from: vertex("000"),
-                to: vertex("010"),
-                conditions: LinkConditions::PERFECT,
-            }),
+            Action::Admin(Admin::SetLink { from: named("000"), to: named("010"), conditions: LinkConditions::PERFECT }),
         ),
         (json!({"action": "watch"}), Action::Local(Local::Watch { kinds: vec![], sample: 1 })),
     ]
@@ -139,7 +135,7 @@ fn fullest_actions() -> Vec<(Value, Action)> {
     let stop = |mode: &str, kind: StopMode| {
         (
             json!({"action": "stop_node", "node": "111", "mode": mode, "duration_ms": 3_600_000}),
-            Action::Admin(Admin::StopNode { node: Some(vertex("111")), mode: kind, duration_ms: 3_600_000 }),
+            Action::Admin(Admin::StopNode { node: Some(named("111")), mode: kind, duration_ms: 3_600_000 }),
         )
     };
     vec![
@@ -177,19 +173,19 @@ fn fullest_actions() -> Vec<(Value, Action)> {
                 from: Some(Offset(3)),
             }),
         ),
-        (json!({"action": "status", "node": "101"}), Action::Admin(Admin::Status { node: Some(vertex("101")) })),
+        (json!({"action": "status", "node": "101"}), Action::Admin(Admin::Status { node: Some(named("101")) })),
         stop("crash", StopMode::Crash),
         stop("wipe", StopMode::Wipe),
         stop("pause", StopMode::Pause),
         (
             json!({"action": "recover_node", "node": "101"}),
-            Action::Admin(Admin::RecoverNode { node: Some(vertex("101")) }),
+            Action::Admin(Admin::RecoverNode { node: Some(named("101")) }),
         ),
         (
             json!({"action": "set_link", "from": "000", "to": "010", "state": "cut", "delay_ms": 5, "jitter_ms": 2, "loss": 0.25}),
             Action::Admin(Admin::SetLink {
-                from: vertex("000"),
-                to: vertex("010"),
+                from: named("000"),
+                to: named("010"),
                 conditions: LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.25 },
             }),
         ),

@@ -3,8 +3,12 @@
 mod actions;
 mod results;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use std::fmt::Debug;
+use std::str::FromStr;
+
+use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::states::{NodeState, Role, StorageState};
 use cubecast_core::time::Timestamp;
@@ -20,12 +24,13 @@ pub fn cube() -> Dimension {
     Dimension::new(3).unwrap()
 }
 
-pub fn vertex(text: &str) -> Vertex {
+/// A node or a vertex: both are named by bits.
+pub fn named<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-pub fn vertices<const N: usize>(texts: [&str; N]) -> Vec<Vertex> {
-    texts.map(vertex).to_vec()
+pub fn all_named<T: FromStr<Err: Debug>, const N: usize>(texts: [&str; N]) -> Vec<T> {
+    texts.map(named).into()
 }
 
 pub fn topic() -> TopicName {
@@ -65,27 +70,28 @@ pub fn ids() -> Vec<(Value, Option<RequestId>)> {
 
 /// Events, each with the fields that it has besides `node`, `time`, `at_us` and `trace`.
 pub fn events() -> Vec<(Event, Value)> {
-    let (group, other, topic, conditions) = (vertex("100"), vertex("101"), topic(), LinkConditions::PERFECT);
+    let (group, topic, conditions) = (named("100"), topic(), LinkConditions::PERFECT);
+    let [node, other]: [HostId; 2] = ["100", "101"].map(named);
     let some = || Some("news".to_string());
     vec![
         (
-            Event::NodeState { subject: group, state: NodeState::Failed },
+            Event::NodeState { subject: node, state: NodeState::Failed },
             json!({"event": "node_state", "subject": "100", "state": "failed"}),
         ),
         (
-            Event::LinkState { from: group, to: other, up: false },
+            Event::LinkState { from: node, to: other, up: false },
             json!({"event": "link_state", "from": "100", "to": "101", "up": false}),
         ),
         (
-            Event::LinkConditions { from: group, to: other, conditions },
+            Event::LinkConditions { from: node, to: other, conditions },
             json!({"event": "link_conditions", "from": "100", "to": "101", "state": "up", "delay_ms": 0, "jitter_ms": 0, "loss": 0.0}),
         ),
         (
-            Event::RoleChanged { group, role: Role::Leader, term: 3, leader: Some(group) },
+            Event::RoleChanged { group, role: Role::Leader, term: 3, leader: Some(node) },
             json!({"event": "role_changed", "group": "100", "role": "leader", "term": 3, "leader": "100"}),
         ),
         (
-            Event::MembersChanged { group, voters: vec![group], learners: vec![other] },
+            Event::MembersChanged { group, voters: vec![node], learners: vec![other] },
             json!({"event": "members_changed", "group": "100", "voters": ["100"], "learners": ["101"]}),
         ),
         (Event::Committed { group, index: 9 }, json!({"event": "committed", "group": "100", "index": 9})),

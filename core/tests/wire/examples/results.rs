@@ -1,6 +1,7 @@
 //! Every kind of result.
 
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::states::{NodeState, Obstacle, Role, StorageState};
 use cubecast_core::wire::answer::*;
@@ -10,7 +11,8 @@ use super::*;
 
 /// Results, each with the fields that its answer has besides `ok`, `message` and `served_by`.
 pub fn done() -> Vec<(Done, Value)> {
-    let (topic, home, neighbours) = (topic(), vertex("100"), vertices(["101", "110", "000"]));
+    let (topic, home, neighbours) = (topic(), named("100"), all_named(["101", "110", "000"]));
+    let node: HostId = named("100");
     let conditions = LinkConditions { cut: true, delay_ms: 5, jitter_ms: 2, loss: 0.1 };
     vec![
         (
@@ -33,13 +35,13 @@ pub fn done() -> Vec<(Done, Value)> {
             Done::Published {
                 topic: topic.clone(),
                 offset: Some(Offset(7)),
-                replicas: neighbours.clone(),
+                replicas: all_named(["101", "110", "000"]),
                 repeated: true,
             },
             json!({"topic": "news", "offset": 7, "replicas": ["101", "110", "000"], "repeated": true}),
         ),
         (
-            Done::Published { topic: topic.clone(), offset: None, replicas: vec![home], repeated: false },
+            Done::Published { topic: topic.clone(), offset: None, replicas: vec![node], repeated: false },
             json!({"topic": "news", "offset": null, "replicas": ["100"], "repeated": false}),
         ),
         (
@@ -90,7 +92,7 @@ pub fn done() -> Vec<(Done, Value)> {
                     messages: 9,
                     subscribers: 2,
                 }],
-                missing: vec![vertex("011")],
+                missing: vec![named("011")],
             },
             json!({"topics": [{"topic": "news", "publisher_id": "ann", "home": "100", "leader": null, "messages": 9, "subscribers": 2}],
                 "missing": ["011"]}),
@@ -98,12 +100,12 @@ pub fn done() -> Vec<(Done, Value)> {
         cluster(),
         status(),
         (
-            Done::NodeStopped { node: home, mode: StopMode::Wipe, duration_ms: 10_000 },
+            Done::NodeStopped { node, mode: StopMode::Wipe, duration_ms: 10_000 },
             json!({"node": "100", "mode": "wipe", "duration_ms": 10_000}),
         ),
-        (Done::NodeRecovered { node: home }, json!({"node": "100"})),
+        (Done::NodeRecovered { node }, json!({"node": "100"})),
         (
-            Done::LinkSet { from: home, to: vertex("101"), conditions },
+            Done::LinkSet { from: node, to: named("101"), conditions },
             json!({"from": "100", "to": "101", "state": "cut", "delay_ms": 5, "jitter_ms": 2, "loss": 0.1}),
         ),
         (Done::Watching, json!({})),
@@ -116,11 +118,11 @@ fn located() -> (Done, Value) {
     let location = Location {
         topic: topic(),
         exists: true,
-        home: vertex("100"),
-        neighbours: vertices(["101", "110", "000"]),
-        leader: Some(vertex("100")),
+        home: named("100"),
+        neighbours: all_named(["101", "110", "000"]),
+        leader: Some(named("100")),
         members: vec![Replica {
-            node: vertex("100"),
+            node: named("100"),
             alive: true,
             last_offset: Some(Offset(4)),
             lag: None,
@@ -133,7 +135,7 @@ fn located() -> (Done, Value) {
 }
 
 fn cluster() -> (Done, Value) {
-    let node = vertex("100");
+    let node: HostId = named("100");
     let view = ClusterView {
         dimension: cube(),
         nodes: vec![NodeView {
@@ -141,9 +143,9 @@ fn cluster() -> (Done, Value) {
             address: "127.0.0.1:8004".into(),
             state: NodeState::Recovering,
             incarnation: 2,
-            leads: vec![node],
+            leads: vec![named("100")],
         }],
-        links: vec![LinkView { from: node, to: vertex("101"), up: false }],
+        links: vec![LinkView { from: node, to: named("101"), up: false }],
     };
     let json = json!({"dimension": 3, "links": [{"from": "100", "to": "101", "up": false}],
         "nodes": [{"node": "100", "address": "127.0.0.1:8004", "state": "recovering", "incarnation": 2, "leads": ["100"]}]});
@@ -151,9 +153,9 @@ fn cluster() -> (Done, Value) {
 }
 
 fn status() -> (Done, Value) {
-    let node = vertex("100");
+    let node: HostId = named("100");
     let group = GroupStatus {
-        home: node,
+        home: named("100"),
         role: Role::Learner,
         term: 4,
         leader: None,
@@ -161,7 +163,7 @@ fn status() -> (Done, Value) {
         obstacle: Some(Obstacle::NoQuorum),
         voters_up: 1,
         voters_needed: 2,
-        voters: vertices(["101", "110"]),
+        voters: all_named(["101", "110"]),
         learners: vec![node],
         last_index: 9,
         commit_index: 8,
@@ -172,7 +174,7 @@ fn status() -> (Done, Value) {
         messages: 2,
     };
     let conditions = LinkConditions::PERFECT;
-    let link = LinkStatus { to: vertex("101"), hears: true, heard: false, round_trip_us: Some(80), conditions };
+    let link = LinkStatus { to: named("101"), hears: true, heard: false, round_trip_us: Some(80), conditions };
     let status = NodeStatus {
         node,
         incarnation: 2,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::content::Content;
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, Sequence, TopicName};
 use cubecast_core::wire::answer::ErrorCode;
 use cubecast_core::wire::client::{Ack, Action, Write};
@@ -69,7 +69,7 @@ pub struct Args {
     create: bool,
     /// Send requests to this node instead of the topic's home.
     #[arg(long, value_name = "NODE")]
-    via: Option<Vertex>,
+    via: Option<HostId>,
     /// Show the nodes that each message crossed.
     #[arg(long)]
     trace: bool,

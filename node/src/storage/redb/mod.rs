@@ -93,7 +93,7 @@ impl RedbStore {
         change: impl FnOnce(&mut Files) -> Result<T, Failure>,
     ) -> Result<T, StorageError> {
         let Some(open) = &mut self.files else { return Err(StorageError::Stopped) };
-        let changed = guard(self.folder.path(), doing, || change(open));
+        let changed = guard(&self.folder, doing, || change(open));
         match changed {
             Ok(_) | Err(StorageError::WaitsForRoom { .. }) => {}
             Err(_) => self.abandon(),
@@ -104,7 +104,7 @@ impl RedbStore {
     /// Drops a failed database. The next start recovers from the disk.
     fn abandon(&mut self) {
         let files = self.files.take();
-        let dropped = guard(self.folder.path(), "releasing the store", || {
+        let dropped = guard(&self.folder, "releasing the store", || {
             drop(files);
             Ok(())
         });
@@ -116,9 +116,8 @@ impl RedbStore {
     /// acknowledged writes.
     fn close_files(&mut self) -> Result<(), StorageError> {
         let Some(mut files) = self.files.take() else { return Ok(()) };
-        let path = self.folder.path();
         files.room.give_up();
-        let flushed = guard(path, "flushing the journal to the tables", || {
+        let flushed = guard(&self.folder, "flushing the journal to the tables", || {
             files.flusher.wait(&files.room)?;
             files.disk.put_off_syncs(false);
             files.flush(false)?;
@@ -135,8 +134,8 @@ impl RedbStore {
         let Files { database, flusher, disk, mut commit_marker, transaction, .. } = files;
         drop(flusher);
         let database = Arc::into_inner(database);
-        guard(path, "closing the store", || Ok(database.ok_or(Failure::Closed)?.close()?))?;
-        let io_failed = |source| StorageError::from_io(path, "closing the store", source);
+        guard(&self.folder, "closing the store", || Ok(database.ok_or(Failure::Closed)?.close()?))?;
+        let io_failed = |source| StorageError::from_io(self.folder.path(), "closing the store", source);
         disk.sync_now(&self.metrics).map_err(io_failed)?;
         let signed =
             commit_marker.write(CommitMarker { number: transaction, closed: true }).and_then(|()| commit_marker.sync());

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::iter;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::StoredMessage;
 use cubecast_core::store::ReadMessages;
@@ -23,10 +23,10 @@ const ROWS_KEPT_OF_A_READ: usize = 4;
 
 impl RedbStore {
     /// The topics of a group that have messages on disk, including topics that the group has already deleted.
-    pub fn topics_on_disk(&self, group: Vertex) -> Result<Vec<TopicId>, StorageError> {
-        guard(self.folder.path(), "listing topics", || {
+    pub fn topics_on_disk(&self, group: GroupId) -> Result<Vec<TopicId>, StorageError> {
+        guard(&self.folder, "listing topics", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
-            let flushed = self.messages()?.map(|messages| list_topics(&messages, group.to_code())).transpose()?;
+            let flushed = self.messages()?.map(|messages| list_topics(&messages, group.code())).transpose()?;
             let unflushed = files.unflushed().into_iter().flatten().flat_map(|pending| pending.topics(group));
             let topics: BTreeSet<_> = flushed.into_iter().flatten().chain(unflushed).collect();
             Ok(topics.into_iter().collect())
@@ -35,12 +35,12 @@ impl RedbStore {
 
     /// Consecutive messages from the read's first offset on.
     pub(super) fn read(&self, read: &ReadMessages) -> Result<Vec<StoredMessage>, StorageError> {
-        let messages = guard(self.folder.path(), "reading messages", || {
+        let messages = guard(&self.folder, "reading messages", || {
             let files = self.files.as_ref().ok_or(Failure::Closed)?;
             let [flushing, pending] = files.unflushed().map(|pending| pending?.topic(read.group, read.topic));
             let drops = |topic: Option<&MemtableTopic>| topic.is_some_and(|topic| topic.dropped);
             let flushing = if drops(pending) { None } else { flushing };
-            let gone = drops(pending) || drops(flushing) || self.is_dropping(read.group.to_code(), read.topic)?;
+            let gone = drops(pending) || drops(flushing) || self.is_dropping(read.group.code(), read.topic)?;
             let flushed = if gone { None } else { self.messages()? };
             let rows = flushed.as_ref().map(|table| rows_from(table, read)).transpose()?;
             let looked_at = RefCell::new(Vec::new());
@@ -48,7 +48,7 @@ impl RedbStore {
                 let (last, value) = row?;
                 let looked_at = &looked_at;
                 let look = move || {
-                    let run = rows::decode_run(read.group.to_code(), read.topic, last, value.value())?;
+                    let run = rows::decode_run(read.group.code(), read.topic, last, value.value())?;
                     let mut looked_at = looked_at.borrow_mut();
                     if looked_at.len() == ROWS_KEPT_OF_A_READ {
                         looked_at.clear();
@@ -116,7 +116,7 @@ fn rows_from<'t>(
     table: &'t ReadOnlyTable<MessageKey, Value>,
     read: &ReadMessages,
 ) -> Result<impl Iterator<Item = Result<(Offset, AccessGuard<'t, Value>), Failure>>, Failure> {
-    let (group, topic) = (read.group.to_code(), read.topic.0);
+    let (group, topic) = (read.group.code(), read.topic.0);
     let rows = table.range((group, topic, read.from.0)..=(group, topic, u64::MAX))?;
     Ok(rows.map(|row| {
         let (key, value) = row?;
@@ -131,7 +131,7 @@ fn widen(failure: Failure, table: Option<&ReadOnlyTable<MessageKey, Value>>, rea
         other => return other,
     };
     let Some(table) = table else { return Failure::Unreadable(unreadable) };
-    let (group, topic) = (read.group.to_code(), read.topic.0);
+    let (group, topic) = (read.group.code(), read.topic.0);
     let before = table.range((group, topic, 0)..(group, topic, unreadable.lost.from.0));
     match before.map(|mut rows| rows.next_back().transpose()) {
         Ok(Ok(before)) => Failure::Unreadable(unreadable.behind(before.map(|(key, _)| Offset(key.value().2)))),

@@ -1,5 +1,6 @@
 use super::*;
-use cubecast_core::cube::Vertex;
+use cubecast_core::cube::{Dimension, VertexId};
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{EntryKind, LogEntry};
 use cubecast_core::store::ReadId;
@@ -8,7 +9,7 @@ use cubecast_core::time::Timestamp;
 #[test]
 fn on_a_full_disk_writes_wait_for_room_reads_go_on_and_a_start_finds_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let identity = FolderIdentity::new("test", "010".parse().unwrap());
+    let identity = FolderIdentity::new("test", "010".parse().unwrap(), Dimension::new(3).unwrap());
     let open = || RedbStore::open(folder.path(), &identity, SyncMode::Always).unwrap();
     let (mut store, ..) = open();
     let room = store.files.as_ref().unwrap().room.clone();
@@ -39,9 +40,9 @@ fn on_a_full_disk_writes_wait_for_room_reads_go_on_and_a_start_finds_what_was_ac
 #[test]
 fn what_is_deleted_can_be_used_again_and_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
-    let identity = FolderIdentity::new("test", "010".parse().unwrap());
+    let identity = FolderIdentity::new("test", "010".parse().unwrap(), Dimension::new(3).unwrap());
     let (mut store, ..) = RedbStore::open(folder.path(), &identity, SyncMode::Never).unwrap();
-    let group: Vertex = "010".parse().unwrap();
+    let group = GroupId::Home(VertexId(2));
     for number in 0..60 {
         store.write(vec![WriteBatch { number, writes: vec![messages(number)] }]).unwrap();
     }
@@ -65,7 +66,7 @@ fn what_is_deleted_can_be_used_again_and_is_given_back() {
 /// A batch with an entry, and the message that the entry produces.
 fn numbered(number: u64) -> WriteBatch {
     let entry = LogEntry { index: number + 1, term: 1, kind: EntryKind::Commands, data: vec![7; 100_000].into() };
-    let group = "010".parse().unwrap();
+    let group = GroupId::Home(VertexId(2));
     WriteBatch { number, writes: vec![Write::Append { group, entries: vec![entry] }, messages(number)] }
 }
 
@@ -77,7 +78,7 @@ fn messages(number: u64) -> Write {
         time: Timestamp(0),
         content: "x".repeat(100_000).into(),
     };
-    Write::Messages { group: "010".parse().unwrap(), topic: TopicId(1), messages: vec![message] }
+    Write::Messages { group: GroupId::Home(VertexId(2)), topic: TopicId(1), messages: vec![message] }
 }
 
 fn write_until_refused(store: &mut RedbStore, from: u64) -> (u64, StorageError) {
@@ -92,7 +93,7 @@ fn write_until_refused(store: &mut RedbStore, from: u64) -> (u64, StorageError) 
 fn read_all(store: &RedbStore) -> u64 {
     let read = ReadMessages {
         read: ReadId(1),
-        group: "010".parse().unwrap(),
+        group: GroupId::Home(VertexId(2)),
         topic: TopicId(1),
         from: Offset(0),
         end: Offset(u64::MAX),

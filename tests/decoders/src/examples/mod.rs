@@ -41,8 +41,8 @@ pub fn binary_requests() -> Vec<Vec<u8>> {
 
 /// Every kind of answer, failure and event once.
 pub fn server_frames_once() -> Vec<ServerFrame> {
-    let node = wire::vertex("100");
-    let hops = Some(wire::vertices(["000", "100"]));
+    let node = wire::named("100");
+    let hops = Some(wire::all_named(["000", "100"]));
     let answer = |result| {
         let id = Some(RequestId::Unsigned(7));
         ServerFrame::Answer(Answer { id, served_by: node, hops: hops.clone(), result })

@@ -1,6 +1,6 @@
 //! Every frame between neighbours, and every content of packets.
 
-use cubecast_core::identity::{Incarnation, NodeId, TraceId};
+use cubecast_core::identity::{GroupId, Incarnation, Member, TraceId};
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::records::{EntryKind, LogEntry};
 use cubecast_core::route::Trail;
@@ -11,16 +11,20 @@ use cubecast_core::wire::client::{Action, Registry};
 use cubecast_core::wire::peer::*;
 
 use super::stored;
-use super::wire::{actions, message, publisher, subscriber, topic, vertex, vertices};
+use super::wire::{actions, all_named, message, named, publisher, subscriber, topic};
+
+fn group(home: &str) -> GroupId {
+    GroupId::of(named(home))
+}
 
 /// Every frame once.
 pub fn frames() -> Vec<PeerFrame> {
     let state = LinkState {
-        node: NodeId::founding(vertex("001")),
+        node: Member::founding(named("001")),
         version: 300,
         state: NodeState::Recovering,
         hears: 0b101,
-        leads: vec![(vertex("001"), 4), (vertex("101"), 5)],
+        leads: vec![(group("001"), 4), (group("101"), 5)],
         storage: StorageState::Full,
     };
     let bodies = rafts().into_iter().chain(snapshots()).chain(asks()).chain(replies()).chain(introductions());
@@ -34,8 +38,8 @@ pub fn frames() -> Vec<PeerFrame> {
 }
 
 fn packet(body: Body) -> PeerFrame {
-    let trail = Trail { path: vertices(["000", "001"]), dead_ends: vertices(["010"]), hops: 4 };
-    PeerFrame::Packet(Box::new(Packet { from: vertex("000"), to: vertex("111"), trail, trace: Some(TraceId(9)), body }))
+    let trail = Trail { path: all_named(["000", "001"]), dead_ends: all_named(["010"]), hops: 4 };
+    PeerFrame::Packet(Box::new(Packet { from: named("000"), to: named("111"), trail, trace: Some(TraceId(9)), body }))
 }
 
 /// An append that uses every field of a raft message.
@@ -44,8 +48,8 @@ pub fn raft() -> RaftMessage {
     let [change, ..] = stored::changes();
     RaftMessage {
         kind: 3,
-        from: NodeId::founding(vertex("000")),
-        to: NodeId { vertex: vertex("001"), incarnation: Incarnation(2) },
+        from: Member::founding(named("000")),
+        to: Member { host: named("001"), incarnation: Incarnation(2) },
         term: 3,
         log_term: 2,
         index: 300,
@@ -68,11 +72,11 @@ fn rafts() -> Vec<Body> {
     let head = SnapshotHead {
         index: 300,
         term: 2,
-        voters: vec![NodeId::founding(vertex("000"))],
-        learners: vec![NodeId::founding(vertex("001"))],
+        voters: vec![Member::founding(named("000"))],
+        learners: vec![Member::founding(named("001"))],
     };
     let snapshot = RaftMessage { snapshot: Some(Box::new(head)), entries: vec![], ..raft() };
-    [raft(), snapshot].map(|message| Body::Raft { group: vertex("000"), message }).into()
+    [raft(), snapshot].map(|message| Body::Raft { group: group("000"), message }).into()
 }
 
 fn snapshots() -> Vec<Body> {
@@ -87,19 +91,19 @@ fn snapshots() -> Vec<Body> {
         SnapshotFrame::Done { transfer, installed: true },
         SnapshotFrame::Gone { transfer },
     ];
-    frames.map(|frame| Body::Snapshot { group: vertex("100"), frame }).into()
+    frames.map(|frame| Body::Snapshot { group: group("100"), frame }).into()
 }
 
 fn asks() -> Vec<Body> {
     let key = stored::key(6);
     let (name, linearizable) = ("ann".to_string(), true);
-    let subscription = Subscription { group: vertex("100"), topic: TopicId(1), subscriber: subscriber(), since: 300 };
+    let subscription = Subscription { group: group("100"), topic: TopicId(1), subscriber: subscriber(), since: 300 };
     let others = vec![
         Call::Fetch { subscription, from: Offset(7), max_bytes: 1_000 },
         Call::IsRegistered { kind: Registry::Publisher, name: name.clone(), linearizable },
         Call::Use { kind: Registry::Subscriber, name },
         Call::Holding { topic: topic() },
-        Call::ListTopics { group: vertex("011") },
+        Call::ListTopics { group: group("011") },
         Call::Advance { key, subscriber: subscriber(), topic: topic(), from: Offset(7), to: Offset(9) },
     ];
     let of_clients = actions().into_iter().filter_map(|(_, action)| match action {
@@ -112,11 +116,11 @@ fn asks() -> Vec<Body> {
 }
 
 fn replies() -> Vec<Body> {
-    let answer = Answer { id: None, served_by: vertex("100"), hops: Some(vec![]), result: Ok(Done::Watching) };
+    let answer = Answer { id: None, served_by: named("100"), hops: Some(vec![]), result: Ok(Done::Watching) };
     let summary = TopicSummary {
         topic: topic(),
         owner: publisher(),
-        home: vertex("100"),
+        home: named("100"),
         leader: None,
         messages: 9,
         subscribers: 2,
@@ -131,7 +135,7 @@ fn replies() -> Vec<Body> {
         Reply::Unreadable { why: "damaged".into() },
         Reply::Holding { end: Some(Offset(8)), votes: true },
         Reply::Topics(vec![summary]),
-        Reply::NotLeader { leader: Some(vertex("101")), proposed: false },
+        Reply::NotLeader { leader: Some(named("101")), proposed: false },
         Reply::Unavailable { why: "no quorum".into() },
     ];
     replies.map(|reply| Body::Reply { token: 300, reply }).into()

@@ -1,7 +1,8 @@
 //! The stored data of a group: commands, changes of members, states, messages.
 
+use cubecast_core::cube::VertexId;
 use cubecast_core::group::MemberChange;
-use cubecast_core::identity::{NodeId, RequestKey};
+use cubecast_core::identity::{GroupId, Member, RequestKey};
 use cubecast_core::names::{Offset, Sequence, StartAt, TopicId};
 use cubecast_core::records::{EntryKind, LogEntry, StoredMessage};
 use cubecast_core::store::{Checkpoint, HardState, NodeRecord, Write};
@@ -9,12 +10,13 @@ use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, Op, encode_commands};
 use cubecast_node::storage::FolderIdentity;
 
-use super::wire::{TIME, publisher, subscriber, topic, vertex};
+use super::wire::{TIME, named, publisher, subscriber, topic};
+use crate::cube;
 use crate::stored::row_bytes;
 
 /// The key of request `number` of node 000.
 pub fn key(number: u64) -> RequestKey {
-    RequestKey { coordinator: NodeId::founding(vertex("000")), number }
+    RequestKey { coordinator: Member::founding(named("000")), number }
 }
 
 /// The life of a topic and its users; contains every command.
@@ -60,7 +62,7 @@ pub fn topics() -> Vec<Topics> {
 
 /// Every kind of change of members.
 pub fn changes() -> [MemberChange; 3] {
-    let node = NodeId::founding(vertex("001"));
+    let node = Member::founding(named("001"));
     [MemberChange::AddVoter(node), MemberChange::AddLearner(node), MemberChange::Remove(node)]
 }
 
@@ -74,13 +76,13 @@ pub fn change_bytes() -> Vec<Vec<u8>> {
     changes().map(change_to_bytes).into()
 }
 
-fn node() -> NodeId {
-    NodeId::founding(vertex("100"))
+fn node() -> Member {
+    Member::founding(named("100"))
 }
 
 fn record() -> NodeRecord {
-    let met = vec![(vertex("101"), node().incarnation)];
-    NodeRecord { identity: Some(node()), vertex: vertex("100"), starts: 3, met }
+    let met = vec![(named("101"), node().incarnation)];
+    NodeRecord { identity: Some(node()), host: named("100"), starts: 3, met }
 }
 
 fn hard_state() -> HardState {
@@ -100,7 +102,7 @@ fn entry(index: u64) -> LogEntry {
 pub fn rows() -> Vec<Vec<u8>> {
     let entry_row = |index: u8| row_bytes(5, index, &entry(index.into()));
     let all = [
-        row_bytes(0, 0, &FolderIdentity::new("demo", vertex("100"))),
+        row_bytes(0, 0, &FolderIdentity::new("demo", named("100"), cube())),
         row_bytes(1, 0, &300u64),
         row_bytes(2, 0, &record()),
         row_bytes(3, 0, &hard_state()),
@@ -120,7 +122,7 @@ pub fn rows() -> Vec<Vec<u8>> {
 
 /// Every kind of write.
 pub fn writes() -> Vec<Write> {
-    let (group, topic) = (vertex("100"), TopicId(3));
+    let (group, topic) = (GroupId::Home(VertexId(4)), TopicId(3));
     vec![
         Write::Identity(record()),
         Write::HardState { group, state: hard_state() },

@@ -1,8 +1,7 @@
 //! For each decoder, the known input with the highest memory use for its size. Its use is close to the allowance, so
 //! the allowances are tight.
 
-use cubecast_core::cube::Vertex;
-use cubecast_core::identity::{NodeId, RequestKey};
+use cubecast_core::identity::{HostId, Member, RequestKey};
 use cubecast_core::names::{PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::time::Timestamp;
 use cubecast_core::topics::Topics;
@@ -38,7 +37,7 @@ fn a_count_that_no_message_keeps() {
 #[test]
 fn a_message_of_the_smallest_frames() {
     check("peer_frames", &encode_peer_frames(&vec![PeerFrame::Pong { sent_us: 0, held_us: 0 }; MAX_FRAMES]));
-    let answer = Answer { id: None, served_by: vertex(), hops: None, result: Ok(Done::Watching) };
+    let answer = Answer { id: None, served_by: host(), hops: None, result: Ok(Done::Watching) };
     check("server_frames", &encode_server_frames(&vec![ServerFrame::Answer(answer); MAX_FRAMES]));
 }
 
@@ -147,10 +146,10 @@ fn check(name: &str, input: &[u8]) {
     (decoder.check)(input);
 }
 
-fn vertex() -> Vertex {
-    cubecast_decoders::cube().vertex(0).unwrap()
+fn host() -> HostId {
+    "000".parse().unwrap()
 }
 
 fn key(number: u64) -> RequestKey {
-    RequestKey { coordinator: NodeId::founding(vertex()), number }
+    RequestKey { coordinator: Member::founding(host()), number }
 }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::cube::VertexId;
 use cubecast_core::group::MemberChange;
-use cubecast_core::identity::{Incarnation, NodeId, RequestKey, TraceId};
+use cubecast_core::identity::{GroupId, HostId, Incarnation, Member, RequestKey, TraceId};
 use cubecast_core::names::{Offset, PublisherId, Sequence, StartAt, SubscriberId, TopicId, TopicName};
 use cubecast_core::records::{EntryKind, LogEntry, StoredMessage};
 use cubecast_core::route::Trail;
@@ -16,7 +16,7 @@ use cubecast_core::topics::Topics;
 use cubecast_core::topics::command::{Command, Op, decode_commands, encode_commands};
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::peer::*;
-use cubecast_decoders::{cube, examples};
+use cubecast_decoders::{examples, seating};
 use cubecast_node::config::{Typed, TypedLimits, TypedStorage, TypedWeb};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -31,7 +31,7 @@ proptest! {
 
     #[test]
     fn every_list_of_peer_frames_survives(frames in vec(peer_frame(), 0..8)) {
-        prop_assert_eq!(decode_peer_frames(&encode_peer_frames(&frames), cube()).unwrap(), frames);
+        prop_assert_eq!(decode_peer_frames(&encode_peer_frames(&frames), &seating()).unwrap(), frames);
     }
 
     #[test]
@@ -56,12 +56,16 @@ proptest! {
     }
 }
 
-fn vertex() -> impl Strategy<Value = Vertex> {
-    (0..8u32).prop_map(|index| cube().vertex(index).unwrap())
+fn host() -> impl Strategy<Value = HostId> {
+    (8..16u32).prop_map(|number| HostId::new(number).unwrap())
 }
 
-fn node() -> impl Strategy<Value = NodeId> {
-    (vertex(), any::<u32>()).prop_map(|(vertex, number)| NodeId { vertex, incarnation: Incarnation(number) })
+fn group() -> impl Strategy<Value = GroupId> {
+    (0..8u16).prop_map(|home| GroupId::Home(VertexId(home)))
+}
+
+fn node() -> impl Strategy<Value = Member> {
+    (host(), any::<u32>()).prop_map(|(host, number)| Member { host, incarnation: Incarnation(number) })
 }
 
 /// Few names, so that commands refer to the same objects; some are as unusual as names may be.
@@ -232,7 +236,7 @@ fn snapshot_frame() -> BoxedStrategy<SnapshotFrame> {
 fn link_state() -> impl Strategy<Value = LinkState> {
     let state = select(vec![NodeState::Up, NodeState::Failed, NodeState::Recovering]);
     let storage = select(vec![StorageState::Ok, StorageState::Full, StorageState::Exhausted]);
-    (node(), number(), state, 0..8u16, vec((vertex(), number()), 0..8), storage).prop_map(
+    (node(), number(), state, 0..8u16, vec((group(), number()), 0..8), storage).prop_map(
         |(node, version, state, hears, leads, storage)| LinkState { node, version, state, hears, leads, storage },
     )
 }
@@ -244,21 +248,21 @@ fn body() -> BoxedStrategy<Body> {
         _ => None,
     });
     prop_oneof![
-        (vertex(), raft_message()).prop_map(|(group, message)| Body::Raft { group, message }),
-        (vertex(), snapshot_frame()).prop_map(|(group, frame)| Body::Snapshot { group, frame }),
+        (group(), raft_message()).prop_map(|(group, message)| Body::Raft { group, message }),
+        (group(), snapshot_frame()).prop_map(|(group, frame)| Body::Snapshot { group, frame }),
         select(known.collect::<Vec<_>>()),
     ]
     .boxed()
 }
 
 fn packet() -> BoxedStrategy<Packet> {
-    let trail = (vec(vertex(), 0..8), vec(vertex(), 0..8), any::<u16>()).prop_map(|(path, dead_ends, hops)| Trail {
+    let trail = (vec(host(), 0..8), vec(host(), 0..8), any::<u16>()).prop_map(|(path, dead_ends, hops)| Trail {
         path,
         dead_ends,
         hops,
     });
     let trace = option::of(any::<u64>().prop_map(TraceId));
-    (vertex(), vertex(), trail, trace, body())
+    (host(), host(), trail, trace, body())
         .prop_map(|(from, to, trail, trace, body)| Packet { from, to, trail, trace, body })
         .boxed()
 }

@@ -46,14 +46,14 @@ async fn at_paces(bench: &mut Bench, pace: impl Fn(usize) -> Pace) -> Result<Vec
         let (seed, each) = (bench.seed, doomed.len() / bench.repetitions as usize);
         let prefix = stage.name("new");
         let client = stage.client();
-        let dimension = stage.dimension;
+        let seating = stage.seating.clone();
         let calling = |repetition: u32| {
             let from = each * repetition as usize;
             let doomed = doomed.range(from..from + each).cloned().collect();
             vec![Calling {
                 client: client.clone(),
                 api,
-                dimension,
+                seating: seating.clone(),
                 names: Names { doomed, ..names.clone() },
                 random: fastrand::Rng::with_seed(seed + u64::from(repetition)),
                 prefix: format!("{prefix}-{repetition}"),

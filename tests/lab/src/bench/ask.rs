@@ -5,8 +5,9 @@ use std::future::Future;
 
 use cubecast_core::client::{ClientError, Reply, Target};
 use cubecast_core::content::Content;
-use cubecast_core::cube::Dimension;
+use cubecast_core::identity::GroupId;
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::Done as Answer;
 use cubecast_core::wire::client::{Ack, Action, Admin, Local, Query, Read, ReadLevel, Write};
 use cubecast_node::client::CubecastClient;
@@ -91,8 +92,8 @@ pub struct Calling {
     pub client: CubecastClient,
     /// The API.
     pub api: Api,
-    /// The cube's dimension.
-    pub dimension: Dimension,
+    /// The nodes of the cluster.
+    pub seating: Seating,
     /// The existing names.
     pub names: Names,
     /// Chooses nodes and names.
@@ -191,7 +192,7 @@ impl Client for Calling {
 
 impl Calling {
     fn next_action(&mut self) -> Result<(Target, Action), String> {
-        let nodes: Vec<_> = self.dimension.vertices().collect();
+        let nodes: Vec<_> = self.seating.hosts().collect();
         let node = nodes[self.random.usize(..nodes.len())];
         self.next += 1;
         let new = format!("{}-{}", self.prefix, self.next);
@@ -230,8 +231,8 @@ impl Calling {
             Api::Commit => Action::Write(Write::Commit { subscriber: subscriber()?, topic: topic?, offset: Offset(0) }),
             Api::ReplicaPull => {
                 let topic = topic?;
-                let home = cubecast_core::placement::home(topic.as_str(), self.dimension);
-                let replicas: Vec<_> = home.neighbours().collect();
+                let home = cubecast_core::placement::home(topic.as_str(), self.seating.dimension());
+                let replicas = self.seating.members(GroupId::of(home)).split_off(1);
                 let replica = replicas[self.random.usize(..replicas.len())];
                 let (subscriber, from) = (subscriber()?, Some(Offset(0)));
                 return Ok((

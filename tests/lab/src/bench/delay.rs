@@ -19,8 +19,8 @@ pub async fn measure(bench: &mut Bench) -> Result<(), Failure> {
     let content = bench.content(USUAL_SIZE);
     for delay_ms in DELAYS {
         let conditions = LinkConditions { delay_ms, ..LinkConditions::PERFECT };
-        for from in stage.dimension.vertices() {
-            for to in from.neighbours() {
+        for from in stage.seating.hosts() {
+            for to in stage.seating.neighbours(from) {
                 let asked = stage.nodes.ask(from, Action::Admin(Admin::SetLink { from, to, conditions })).await;
                 asked.map_err(|error| Failure::new(Failure::FAILED, error))?;
             }

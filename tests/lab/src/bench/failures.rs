@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Ack, Action, Query};
@@ -88,7 +88,7 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
         stream::iter(0..LOST / MESSAGE).map(|_| client.publish(&place.publisher, &place.topic, &content, Ack::All));
     let stored: Vec<_> = stored.buffered(16).collect().await;
     stored.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let replica = stage.home(&place.topic).neighbours().next().expect("a vertex has neighbours");
+    let replica = stage.replicas(&place.topic)[0];
     let (mut rates, mut copies) = (Vec::new(), Vec::new());
     for repetition in 0..bench.repetitions {
         bench.bar.set_message(format!("{GROUP}: a wiped node, {} of {}", repetition + 1, bench.repetitions));
@@ -129,7 +129,7 @@ async fn catch_up(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 /// Whether the node's own replica has all messages.
-async fn holds(stage: &Stage, node: Vertex, place: &Place, count: usize) -> bool {
+async fn holds(stage: &Stage, node: HostId, place: &Place, count: usize) -> bool {
     let located = stage.nodes.ask(node, Action::Query(Query::Locate { topic: place.topic.clone() })).await;
     let Ok(Done::Located(location)) = located else { return false };
     let last = Some(Offset(count as u64 - 1));

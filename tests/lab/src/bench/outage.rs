@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::client::Ack;
 use cubecast_node::failure::Failure;
 
@@ -59,7 +59,7 @@ async fn watch(bench: &Bench, stage: &mut Stage) -> Result<History, Failure> {
 }
 
 /// Kills and restarts the node. Returns the times in seconds after the warm-up.
-async fn kill_and_start_again(stage: &mut Stage, home: Vertex, timing: Timing) -> Result<Vec<Mark>, Failure> {
+async fn kill_and_start_again(stage: &mut Stage, home: HostId, timing: Timing) -> Result<Vec<Mark>, Failure> {
     let dies = timing.length.mul_f64(DIES);
     tokio::time::sleep(timing.warm_up + dies).await;
     stage.fleet.kill(home).await;

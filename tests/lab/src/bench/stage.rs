@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_node::client::CubecastClient;
 use cubecast_node::cluster::health;
 use cubecast_node::failure::Failure;
@@ -21,8 +23,8 @@ pub struct Stage {
     pub fleet: Fleet,
     /// Connections to the nodes.
     pub nodes: Nodes,
-    /// The cube's dimension.
-    pub dimension: Dimension,
+    /// The nodes of the cluster.
+    pub seating: Seating,
     folder: PathBuf,
     next: u64,
 }
@@ -32,18 +34,19 @@ impl Stage {
     pub async fn set(program: PathBuf, folder: &Path, dimension: Dimension, sync: &str) -> Result<Stage, Failure> {
         let folder = folder.join(format!("d{}-{}", dimension.bits(), sync.replace('=', "-")));
         std::fs::create_dir_all(&folder).map_err(|error| Failure::new(Failure::STORAGE, error))?;
-        let mut fleet = Fleet::prepare(program, dimension, &folder, Some(sync), None).await?;
-        for node in dimension.vertices() {
+        let mut fleet = Fleet::prepare(program, Seating::founding(dimension), &folder, Some(sync), None).await?;
+        let seating = Seating::founding(dimension);
+        for node in seating.hosts() {
             fleet.start(node)?;
         }
-        let nodes = Nodes::new(dimension, Arc::new(fleet.addresses()));
+        let nodes = Nodes::new(seating.clone(), Arc::new(fleet.addresses()));
         wait_until_whole(&nodes, Instant::now() + STARTS_WITHIN, &folder).await?;
-        Ok(Stage { fleet, nodes, dimension, folder, next: 0 })
+        Ok(Stage { fleet, nodes, seating, folder, next: 0 })
     }
 
     /// Ends the nodes and removes their data.
     pub async fn strike(mut self) -> Result<(), Failure> {
-        for node in self.dimension.vertices() {
+        for node in self.seating.hosts() {
             self.fleet.stop(node).await.map_err(|why| Failure::new(Failure::FAILED, why))?;
         }
         std::fs::remove_dir_all(&self.folder).map_err(|error| Failure::new(Failure::STORAGE, error))
@@ -87,14 +90,24 @@ impl Stage {
     }
 
     /// A count from a node's `/metrics`.
-    pub async fn counted(&self, node: Vertex, name: &str) -> Result<f64, Failure> {
+    pub async fn counted(&self, node: HostId, name: &str) -> Result<f64, Failure> {
         let addresses = self.fleet.addresses();
+        let index = self.seating.index_of(node).expect("a node of this cluster");
         let missing = || Failure::new(Failure::FAILED, format!("node {node} does not report {name}"));
-        health::counted(&addresses[node.index()], name).await.ok_or_else(missing)
+        health::counted(&addresses[index], name).await.ok_or_else(missing)
     }
 
-    /// The home of a topic.
-    pub fn home(&self, topic: &TopicName) -> Vertex {
-        placement::home(topic.as_str(), self.dimension)
+    /// The node of a topic's home.
+    pub fn home(&self, topic: &TopicName) -> HostId {
+        self.members(topic)[0]
+    }
+
+    /// The nodes of a topic's replicas without that of its home.
+    pub fn replicas(&self, topic: &TopicName) -> Vec<HostId> {
+        self.members(topic).split_off(1)
+    }
+
+    fn members(&self, topic: &TopicName) -> Vec<HostId> {
+        self.seating.members(GroupId::of(placement::home(topic.as_str(), self.seating.dimension())))
     }
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Answer, Done, EndReason, ServerFrame};
 use cubecast_core::wire::client::{Action, Write};
 use cubecast_node::shutdown;
@@ -28,9 +29,9 @@ pub struct Client {
     id: ClientId,
     workload: Arc<Mutex<Workload>>,
     recorder: Recorder,
-    /// By the index of the vertex.
+    /// In the order of the seating.
     addresses: Arc<Vec<String>>,
-    connection: Option<(Vertex, Connection)>,
+    connection: Option<(HostId, Connection)>,
     sessions: BTreeMap<TopicName, (SessionNumber, AbortHandle)>,
     listeners: JoinSet<()>,
     tell_end: mpsc::UnboundedSender<Ended>,
@@ -132,8 +133,9 @@ impl Client {
         operation
     }
 
-    async fn open(&self, node: Vertex) -> Option<Connection> {
-        let opened = Connection::open(&self.addresses[node.index()]).await.ok();
+    async fn open(&self, node: HostId) -> Option<Connection> {
+        let index = Seating::founded_by(node).index_of(node).expect("a node of this cluster");
+        let opened = Connection::open(&self.addresses[index]).await.ok();
         if opened.is_none() {
             sleep(AFTER_NOBODY).await;
         }
@@ -162,7 +164,7 @@ impl Client {
     fn listen(
         &mut self,
         connection: Connection,
-        node: Vertex,
+        node: HostId,
         topic: TopicName,
         subscriber: SubscriberId,
         from: Offset,

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::{LinkConditions, StopMode};
-use cubecast_sim::places::{Edge, any_vertex, edge_list, list, pick, some_edges};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
+use cubecast_sim::places::{Edge, any_node, edge_list, list, pick, some_edges};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -44,16 +45,16 @@ pub enum FaultClass {
 /// One fault.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fault {
-    Kill { node: Vertex },
+    Kill { node: HostId },
     KillAll,
     Restart,
-    Hang { node: Vertex },
-    Wipe { node: Vertex },
-    Stop { node: Vertex, mode: StopMode },
+    Hang { node: HostId },
+    Wipe { node: HostId },
+    Stop { node: HostId, mode: StopMode },
     Cut { edges: Vec<Edge> },
     Degrade { edges: Vec<Edge>, conditions: LinkConditions },
-    Partition { side: Vec<Vertex>, one_way: bool },
-    Outside { side: Vec<Vertex> },
+    Partition { side: Vec<HostId>, one_way: bool },
+    Outside { side: Vec<HostId> },
 }
 
 impl FaultClass {
@@ -70,8 +71,8 @@ impl FaultClass {
 
 impl Fault {
     /// Draws a random fault of this class.
-    pub fn draw(class: FaultClass, dimension: Dimension, random: &mut Rng) -> Fault {
-        let node = any_vertex(dimension, random);
+    pub fn draw(class: FaultClass, seating: &Seating, random: &mut Rng) -> Fault {
+        let node = any_node(seating, random);
         match class {
             FaultClass::Kill => Fault::Kill { node },
             FaultClass::KillAll => Fault::KillAll,
@@ -82,12 +83,12 @@ impl Fault {
                 let modes = [StopMode::Crash, StopMode::Pause, StopMode::Crash, StopMode::Pause, StopMode::Wipe];
                 Fault::Stop { node, mode: pick(&modes, random) }
             }
-            FaultClass::Cut => Fault::Cut { edges: some_edges(dimension, random) },
+            FaultClass::Cut => Fault::Cut { edges: some_edges(seating, random) },
             FaultClass::Degrade => {
-                Fault::Degrade { edges: some_edges(dimension, random), conditions: bad_conditions(random) }
+                Fault::Degrade { edges: some_edges(seating, random), conditions: bad_conditions(random) }
             }
-            FaultClass::Partition => Fault::Partition { side: a_side(dimension, random), one_way: random.u8(..4) == 0 },
-            FaultClass::Outside => Fault::Outside { side: a_side(dimension, random) },
+            FaultClass::Partition => Fault::Partition { side: a_side(seating, random), one_way: random.u8(..4) == 0 },
+            FaultClass::Outside => Fault::Outside { side: a_side(seating, random) },
         }
     }
 
@@ -112,9 +113,9 @@ impl Fault {
     }
 }
 
-/// The directions of edges that must be cut to isolate these vertices.
-pub fn edges_across(side: &[Vertex], one_way: bool) -> Vec<Edge> {
-    let out = side.iter().flat_map(|from| from.neighbours().map(|to| (*from, to)));
+/// The directions of edges that must be cut to isolate these nodes.
+pub fn edges_across(seating: &Seating, side: &[HostId], one_way: bool) -> Vec<Edge> {
+    let out = side.iter().flat_map(|from| seating.neighbours(*from).map(|to| (*from, to)));
     let out = out.filter(|(_, to)| !side.contains(to));
     if one_way { out.collect() } else { out.flat_map(|(from, to)| [(from, to), (to, from)]).collect() }
 }
@@ -141,22 +142,23 @@ impl std::fmt::Display for Fault {
 }
 
 /// Half of the cube, one node, or a random subset; never none and never all.
-fn a_side(dimension: Dimension, random: &mut Rng) -> Vec<Vertex> {
-    let node = any_vertex(dimension, random);
+fn a_side(seating: &Seating, random: &mut Rng) -> Vec<HostId> {
+    let node = any_node(seating, random);
     match random.u8(..4) {
         0 => vec![node],
         1 => {
-            let others = dimension.vertices().filter(|vertex| *vertex != node && random.bool());
+            let others = seating.hosts().filter(|other| *other != node && random.bool());
             others
-                .chain([node.across(0)])
-                .filter(|vertex| *vertex != node)
+                .chain([seating.across(node, 0)])
+                .filter(|other| *other != node)
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect()
         }
         _ => {
-            let bit = random.u8(..dimension.bits());
-            dimension.vertices().filter(|vertex| !vertex.differing_bits(node).any(|other| other == bit)).collect()
+            let bit = random.u8(..seating.links());
+            let half = |host: &HostId| (host.number() ^ node.number()) & (1 << bit) == 0;
+            seating.hosts().filter(half).collect()
         }
     }
 }
@@ -174,15 +176,16 @@ fn bad_conditions(random: &mut Rng) -> LinkConditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
     #[test]
     fn a_side_is_never_empty_and_never_all() {
         let mut random = Rng::with_seed(1);
         for bits in 1..=4 {
-            let dimension = Dimension::new(bits).unwrap();
+            let seating = Seating::founding(Dimension::new(bits).unwrap());
             for _ in 0..200 {
-                let side = a_side(dimension, &mut random);
-                assert!((1..dimension.size()).contains(&side.len()), "{side:?}");
+                let side = a_side(&seating, &mut random);
+                assert!((1..seating.hosts().len()).contains(&side.len()), "{side:?}");
                 assert_eq!(side.iter().collect::<BTreeSet<_>>().len(), side.len());
             }
         }
@@ -190,20 +193,20 @@ mod tests {
 
     #[test]
     fn a_partition_cuts_every_edge_between_the_sides_and_no_other() {
-        let cube = Dimension::new(3).unwrap();
-        let face: Vec<Vertex> = cube.vertices().filter(|vertex| vertex.index() < 4).collect();
-        let edges = edges_across(&face, false);
+        let cube = Seating::founding(Dimension::new(3).unwrap());
+        let face: Vec<HostId> = cube.hosts().take(4).collect();
+        let edges = edges_across(&cube, &face, false);
         assert_eq!(edges.len(), 8);
         assert!(edges.iter().all(|(from, to)| face.contains(from) != face.contains(to)));
-        assert!(edges_across(&face, true).iter().all(|(from, _)| face.contains(from)));
+        assert!(edges_across(&cube, &face, true).iter().all(|(from, _)| face.contains(from)));
     }
 
     #[test]
     fn every_usual_class_can_be_drawn_and_told() {
         let mut random = Rng::with_seed(2);
-        let cube = Dimension::new(3).unwrap();
+        let cube = Seating::founding(Dimension::new(3).unwrap());
         for class in FaultClass::usual() {
-            let fault = Fault::draw(class, cube, &mut random);
+            let fault = Fault::draw(class, &cube, &mut random);
             assert!(!fault.to_string().is_empty() && fault.duration(&mut random) <= Duration::from_secs(10));
         }
         assert_eq!(FaultClass::KillAll.name(), "kill_all");

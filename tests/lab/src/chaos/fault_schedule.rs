@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::states::NodeState;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::client::{Action, Admin};
@@ -52,9 +52,9 @@ pub struct FaultSchedule {
     agenda: BTreeMap<(Moment, u64), Mend>,
     mends: u64,
     /// Nodes that are down, or stopped by a signal or a requested fault.
-    troubled: BTreeSet<Vertex>,
+    troubled: BTreeSet<HostId>,
     /// A node that loses its disk by a requested fault, and its incarnation before.
-    wiping: Option<(Vertex, Option<u32>)>,
+    wiping: Option<(HostId, Option<u32>)>,
     /// The number of faults so far, for progress reports.
     pub count: Arc<AtomicU64>,
     /// The faults so far.
@@ -78,7 +78,7 @@ pub struct Past {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Split {
     /// The nodes on one side.
-    pub side: Vec<Vertex>,
+    pub side: Vec<HostId>,
     /// When the network was split.
     pub from: Instant,
     /// When it was joined.
@@ -87,10 +87,10 @@ pub struct Split {
 
 #[derive(Clone, Debug)]
 enum Mend {
-    Start(Vertex),
-    Resume(Vertex),
+    Start(HostId),
+    Resume(HostId),
     /// A requested fault ends by itself.
-    Returned(Vertex),
+    Returned(HostId),
     Links(Vec<Edge>),
     Join,
 }
@@ -154,7 +154,7 @@ impl FaultSchedule {
         // A separate random source, so that the feasibility of this fault does not change later draws.
         let mut random = self.random.fork();
         let class = self.next_class();
-        let fault = Fault::draw(class, self.fleet.dimension(), &mut random);
+        let fault = Fault::draw(class, self.fleet.seating(), &mut random);
         let duration = fault.duration(&mut random);
         let began = match fault.loses_a_disk() {
             true => self.lose_a_disk(&fault, duration, end).await,
@@ -211,7 +211,7 @@ impl FaultSchedule {
             Fault::Degrade { edges, conditions } => self.spoil(edges.clone(), *conditions, duration).await?,
             Fault::Partition { side, one_way } => {
                 let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-                self.spoil(edges_across(side, *one_way), cut, duration).await?;
+                self.spoil(edges_across(self.fleet.seating(), side, *one_way), cut, duration).await?;
             }
             Fault::Outside { side } => self.split(side, duration).await?,
             Fault::KillAll => self.kill_all(duration).await,
@@ -221,12 +221,12 @@ impl FaultSchedule {
         Ok(())
     }
 
-    fn require_untroubled(&self, node: Vertex) -> Result<(), String> {
+    fn require_untroubled(&self, node: HostId) -> Result<(), String> {
         let is_fine = !self.troubled.contains(&node) && self.fleet.is_running(node);
         if is_fine { Ok(()) } else { Err(format!("{node} already has a fault")) }
     }
 
-    fn trouble(&mut self, node: Vertex, duration: Duration, mend: Mend) {
+    fn trouble(&mut self, node: HostId, duration: Duration, mend: Mend) {
         self.troubled.insert(node);
         self.mend_later(duration, mend);
     }
@@ -236,7 +236,7 @@ impl FaultSchedule {
         self.agenda.insert((Moment::now() + after, self.mends), mend);
     }
 
-    async fn ask_to_stop(&self, node: Vertex, mode: StopMode, duration: Duration) -> Result<(), String> {
+    async fn ask_to_stop(&self, node: HostId, mode: StopMode, duration: Duration) -> Result<(), String> {
         let duration_ms = duration.as_millis() as u64;
         let action = Action::Admin(Admin::StopNode { node: None, mode, duration_ms });
         self.nodes.ask_within(ASK_WITHIN, node, action).await.map(drop).map_err(|error| error.to_string())
@@ -262,7 +262,7 @@ impl FaultSchedule {
         futures_util::future::join_all(set).await.into_iter().flatten().collect()
     }
 
-    async fn split(&mut self, side: &[Vertex], duration: Duration) -> Result<(), String> {
+    async fn split(&mut self, side: &[HostId], duration: Duration) -> Result<(), String> {
         let outside = self.fleet.outside().ok_or("--outside is not set")?.clone();
         if self.agenda.values().any(|mend| matches!(mend, Mend::Join)) {
             return Err("the network is already split".into());
@@ -276,14 +276,14 @@ impl FaultSchedule {
 
     async fn kill_all(&mut self, duration: Duration) {
         self.fleet.kill_all().await;
-        for node in self.fleet.dimension().vertices() {
+        for node in self.fleet.seating().hosts() {
             // The start of the node mends its other faults too.
             self.forget_mends(node);
             self.trouble(node, duration, Mend::Start(node));
         }
     }
 
-    fn forget_mends(&mut self, node: Vertex) {
+    fn forget_mends(&mut self, node: HostId) {
         self.agenda.retain(|_, mend| match mend {
             Mend::Start(of) | Mend::Resume(of) | Mend::Returned(of) => *of != node,
             Mend::Links(_) | Mend::Join => true,
@@ -291,7 +291,7 @@ impl FaultSchedule {
     }
 
     async fn restart_one_after_the_other(&mut self) {
-        for node in self.fleet.dimension().vertices() {
+        for node in self.fleet.seating().hosts() {
             self.mend_what_is_due().await;
             if self.require_untroubled(node).is_ok() {
                 if let Err(how) = self.fleet.stop(node).await {
@@ -303,7 +303,7 @@ impl FaultSchedule {
         }
     }
 
-    async fn wait_until_up(&self, node: Vertex) {
+    async fn wait_until_up(&self, node: HostId) {
         let until = Moment::now() + UP_WITHIN;
         while self.nodes.survey().await.state(node) != Some(NodeState::Up) && Moment::now() < until {
             sleep(LOOK_EVERY / 2).await;
@@ -339,7 +339,7 @@ impl FaultSchedule {
         }
     }
 
-    async fn wipe(&mut self, node: Vertex, duration: Duration) -> Result<(), String> {
+    async fn wipe(&mut self, node: HostId, duration: Duration) -> Result<(), String> {
         self.fleet.kill(node).await;
         let wiped = self.fleet.wipe(node).map_err(|error| error.to_string());
         self.recorder.lose_disk(node);
@@ -350,7 +350,7 @@ impl FaultSchedule {
 
     /// The disk counts as lost when the node comes back: before, the node serves no requests; afterwards, it has a
     /// new incarnation.
-    async fn wipe_on_request(&mut self, node: Vertex, duration: Duration) -> Result<(), String> {
+    async fn wipe_on_request(&mut self, node: HostId, duration: Duration) -> Result<(), String> {
         self.wiping = Some((node, self.nodes.survey().await.incarnation(node)));
         let asked = self.ask_to_stop(node, StopMode::Wipe, duration).await;
         sleep(duration).await;
@@ -404,7 +404,7 @@ impl FaultSchedule {
         }
     }
 
-    fn start(&mut self, node: Vertex) {
+    fn start(&mut self, node: HostId) {
         self.troubled.remove(&node);
         if let Err(error) = self.fleet.start(node) {
             self.past.deaths.push(error.to_string());
@@ -444,7 +444,7 @@ impl FaultSchedule {
 
     /// Ends the run: mends all faults and waits until the nodes are up.
     pub async fn end_all(&mut self) {
-        for node in self.fleet.dimension().vertices() {
+        for node in self.fleet.seating().hosts() {
             self.fleet.resume(node).await;
             self.start(node);
         }
@@ -461,7 +461,7 @@ impl FaultSchedule {
     /// Ends the nodes. Panics in their logs count as deaths.
     pub async fn end(mut self) -> Past {
         self.look_for_deaths();
-        for node in self.fleet.dimension().vertices() {
+        for node in self.fleet.seating().hosts() {
             if let Err(how) = self.fleet.stop(node).await {
                 self.past.deaths.push(how);
             }

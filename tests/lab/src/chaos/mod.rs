@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Client, Listening};
-use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_node::config::check_dimension;
 use cubecast_node::executor::block_on;
 use cubecast_node::failure::Failure;
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// The validated settings.
 struct Chaos {
-    dimension: Dimension,
+    seating: Seating,
     seed: u64,
     length: Duration,
     load: Load,
@@ -140,7 +140,7 @@ impl Chaos {
         }
         let temporary = || std::env::temp_dir().join(format!("cubecast-chaos-{seed}-{}", std::process::id()));
         Ok(Chaos {
-            dimension,
+            seating: Seating::founding(dimension),
             seed,
             length: args.minutes,
             load: Load { clients: args.clients, ..Load::default() },
@@ -159,7 +159,7 @@ impl Chaos {
         self.screen.say(&format!(
             "chaos with seed {}, {} nodes, in {}",
             self.seed,
-            self.dimension.size(),
+            self.seating.hosts().len(),
             self.folder.display()
         ));
         let mut scene = self.set().await?;
@@ -183,18 +183,18 @@ impl Chaos {
     /// Starts a cluster, waits until it is whole, and creates everything that the clients need.
     async fn set(&self) -> Result<Scene, Failure> {
         let program = self.program.clone();
-        let mut fleet = Fleet::prepare(program, self.dimension, &self.folder, None, self.outside.clone()).await?;
-        for node in self.dimension.vertices() {
+        let mut fleet = Fleet::prepare(program, self.seating.clone(), &self.folder, None, self.outside.clone()).await?;
+        for node in self.seating.hosts() {
             fleet.start(node)?;
         }
         let recorder = Recorder::start();
         let addresses = Arc::new(fleet.addresses());
-        let nodes = Arc::new(Nodes::new(self.dimension, addresses.clone()));
-        let _watchers = watcher::watch_all(&addresses, self.dimension.vertices(), &recorder);
+        let nodes = Arc::new(Nodes::new(self.seating.clone(), addresses.clone()));
+        let _watchers = watcher::watch_all(&addresses, self.seating.hosts(), &recorder);
         let until = Instant::now() + STARTS_WITHIN;
         wait_until_whole(&nodes, until, &self.folder).await?;
-        let workload = Workload::new(self.dimension, self.load.clone(), self.seed);
-        let keeper = Keeper { addresses: &addresses, recorder: &recorder, dimension: self.dimension };
+        let workload = Workload::new(&self.seating, self.load.clone(), self.seed);
+        let keeper = Keeper { addresses: &addresses, recorder: &recorder, seating: &self.seating };
         let prepared = keeper.settle(workload.preparation(), until).await;
         prepared.map_err(|why| Failure::new(Failure::UNAVAILABLE, format!("cannot prepare the clients: {why}")))?;
         recorder.begin_counting(&workload.lasting_topics());
@@ -232,7 +232,7 @@ impl Chaos {
             holdings,
             leaderships: record.leaderships,
             disk_losses: record.disk_losses,
-            ..Evidence::new(self.dimension, recovery)
+            ..Evidence::new(self.seating.dimension(), recovery)
         };
         (evidence, faults.end().await)
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicName};
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Answer, Message};
@@ -91,7 +92,7 @@ impl Recorder {
     // Operations.
 
     /// Records the start of an operation.
-    pub fn begin(&self, client: ClientId, node: Vertex, action: &Action) -> Begun {
+    pub fn begin(&self, client: ClientId, node: HostId, action: &Action) -> Begun {
         let mut record = self.record();
         // The clock is read under the lock, so that operations are ordered by their start.
         let invoked = self.now();
@@ -125,7 +126,7 @@ impl Recorder {
     pub fn open_session(
         &self,
         client: ClientId,
-        node: Vertex,
+        node: HostId,
         topic: TopicName,
         subscriber: SubscriberId,
         from: Offset,
@@ -170,13 +171,13 @@ impl Recorder {
     // Observations of the nodes.
 
     /// Records that a node leads a group.
-    pub fn lead(&self, node: Vertex, group: Vertex, term: u64) {
+    pub fn lead(&self, node: HostId, group: Vertex, term: u64) {
         let at = self.now();
         self.record().leaderships.push(Leadership { group, term, node, at });
     }
 
     /// Records that a node lost its disk.
-    pub fn lose_disk(&self, node: Vertex) {
+    pub fn lose_disk(&self, node: HostId) {
         let at = self.now();
         self.record().disk_losses.push(DiskLoss { node, at });
     }
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn nothing_is_delivered_to_a_session_that_has_ended() {
         let recorder = Recorder::start();
-        let node: Vertex = "000".parse().unwrap();
+        let node: HostId = "000".parse().unwrap();
         let (topic, subscriber) = ("news".parse().unwrap(), "subscriber0".parse().unwrap());
         let session = recorder.open_session(ClientId(0), node, topic, subscriber, Offset(0));
         let message = |offset| Message {

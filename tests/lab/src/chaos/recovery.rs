@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Action, Read, Write};
@@ -38,7 +39,7 @@ pub async fn recover(
     let healed = recorder.now();
     let until = Moment::now() + LIMIT;
     let mut recovery = Recovery::begun(healed, LIMIT);
-    let keeper = Keeper { addresses, recorder, dimension: nodes.dimension() };
+    let keeper = Keeper { addresses, recorder, seating: nodes.seating() };
     let (published, ()) =
         tokio::join!(keeper.settle(workload.farewell(), until), look(nodes, recorder, &mut recovery, until),);
     match published {
@@ -66,7 +67,7 @@ async fn read_equal(
 ) -> Holdings {
     loop {
         let holdings = read_all(nodes, topics).await;
-        match unequal(&holdings, nodes.dimension()).first() {
+        match unequal(&holdings, nodes.seating()).first() {
             None => {
                 recovery.replicas_equal.get_or_insert(recorder.now());
                 return holdings;
@@ -113,19 +114,19 @@ fn note(when: &mut Option<Instant>, lacks: &[String], now: Instant) {
 
 /// Performs and records the requests before the clients begin and after they have ended.
 pub struct Keeper<'a> {
-    /// The nodes' addresses for clients, by the index of the vertex.
+    /// The nodes' addresses for clients, in the order of the nodes.
     pub addresses: &'a [String],
     /// Records the requests.
     pub recorder: &'a Recorder,
-    /// The cube's dimension.
-    pub dimension: Dimension,
+    /// The nodes of the cluster.
+    pub seating: &'a Seating,
 }
 
 impl Keeper<'_> {
     /// Performs the actions one after the other. Each is repeated at other nodes until it is done.
     pub async fn settle(&self, actions: Vec<Action>, until: Moment) -> Result<(), String> {
         for action in actions {
-            let mut nodes = self.dimension.vertices().cycle();
+            let mut nodes = self.seating.hosts().cycle();
             while let Err(why) = self.settle_at(nodes.next().expect("a cycle does not end"), &action).await {
                 if Moment::now() >= until {
                     return Err(format!("{} of {:?}: {why}", action.name(), action.subject().unwrap_or_default()));
@@ -136,8 +137,9 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    async fn settle_at(&self, node: Vertex, action: &Action) -> Result<(), String> {
-        let opened = Connection::open(&self.addresses[node.index()]).await;
+    async fn settle_at(&self, node: HostId, action: &Action) -> Result<(), String> {
+        let index = self.seating.index_of(node).expect("a node of this cluster");
+        let opened = Connection::open(&self.addresses[index]).await;
         let mut connection = opened.map_err(|lost| format!("{node}: {lost}"))?;
         let begun = self.recorder.begin(Workload::KEEPER, node, action);
         let operation = self.recorder.end(begun, connection.ask(action.clone()).await.ok());
@@ -161,10 +163,9 @@ async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
             from: None,
             push: false,
         });
-        let home = placement::home(topic.as_str(), nodes.dimension());
-        let _ = nodes.ask(home, subscribe).await;
-        let replicas =
-            placement::members(home).map(|replica| async move { (replica, read(nodes, replica, topic).await) });
+        let members = members(nodes.seating(), topic);
+        let _ = nodes.ask(members[0], subscribe).await;
+        let replicas = members.into_iter().map(|replica| async move { (replica, read(nodes, replica, topic).await) });
         let read = futures_util::future::join_all(replicas).await;
         let answered = read.into_iter().filter_map(|(replica, read)| Some((replica, read.ok()?)));
         holdings.insert(topic.clone(), answered.collect());
@@ -173,7 +174,7 @@ async fn read_all(nodes: &Nodes, topics: &[TopicName]) -> Holdings {
 }
 
 /// Reads one replica from its first message on. `None`: it has no such topic.
-async fn read(nodes: &Nodes, replica: Vertex, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
+async fn read(nodes: &Nodes, replica: HostId, topic: &TopicName) -> Result<Option<Vec<Message>>, AskError> {
     let mut found: Vec<Message> = Vec::new();
     loop {
         let from = Some(Offset(found.last().map_or(0, |message| message.offset.0 + 1)));
@@ -193,17 +194,22 @@ async fn read(nodes: &Nodes, replica: Vertex, topic: &TopicName) -> Result<Optio
     }
 }
 
-fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
-    let differ = |(topic, replicas): (&TopicName, &BTreeMap<Vertex, Option<Vec<Message>>>)| {
-        let home = placement::home(topic.as_str(), dimension);
-        let count = |replica: Vertex| match replicas.get(&replica) {
+/// The nodes of a topic's replicas, that of its home first.
+fn members(seating: &Seating, topic: &TopicName) -> Vec<HostId> {
+    seating.members(GroupId::of(placement::home(topic.as_str(), seating.dimension())))
+}
+
+fn unequal(holdings: &Holdings, seating: &Seating) -> Vec<String> {
+    let differ = |(topic, replicas): (&TopicName, &BTreeMap<HostId, Option<Vec<Message>>>)| {
+        let members = members(seating, topic);
+        let count = |replica: HostId| match replicas.get(&replica) {
             Some(Some(messages)) => format!("{replica} has {}", messages.len()),
             Some(None) => format!("{replica} does not have the topic"),
             None => format!("{replica} is not responding"),
         };
-        let same = placement::members(home)
-            .all(|replica| replicas.contains_key(&replica) && replicas[&replica] == replicas[&home]);
-        (!same).then(|| format!("{topic}: {}", placement::members(home).map(count).collect::<Vec<_>>().join(", ")))
+        let same =
+            members.iter().all(|replica| replicas.contains_key(replica) && replicas[replica] == replicas[&members[0]]);
+        (!same).then(|| format!("{topic}: {}", members.iter().copied().map(count).collect::<Vec<_>>().join(", ")))
     };
     holdings.iter().filter_map(differ).collect()
 }
@@ -211,6 +217,7 @@ fn unequal(holdings: &Holdings, dimension: Dimension) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
     fn message(offset: u64) -> Message {
         Message {
@@ -223,17 +230,17 @@ mod tests {
 
     #[test]
     fn replicas_that_differ_are_named_with_what_they_have() {
-        let dimension = Dimension::new(1).unwrap();
+        let seating = Seating::founding(Dimension::new(1).unwrap());
         let topic: TopicName = "news".parse().unwrap();
         let of = |first: Option<Vec<Message>>, second: Option<Vec<Message>>| {
-            let replicas = dimension.vertices().zip([first, second]).collect();
-            unequal(&Holdings::from([(topic.clone(), replicas)]), dimension)
+            let replicas = seating.hosts().zip([first, second]).collect();
+            unequal(&Holdings::from([(topic.clone(), replicas)]), &seating)
         };
         assert!(of(Some(vec![message(0)]), Some(vec![message(0)])).is_empty());
         assert!(of(None, None).is_empty());
         assert_eq!(of(Some(vec![message(0)]), Some(vec![])), ["news: 0 has 1, 1 has 0"]);
         assert_eq!(of(Some(vec![]), None), ["news: 0 has 0, 1 does not have the topic"]);
-        let alone = Holdings::from([(topic.clone(), BTreeMap::from([(dimension.vertex(0).unwrap(), None)]))]);
-        assert_eq!(unequal(&alone, dimension), ["news: 0 does not have the topic, 1 is not responding"]);
+        let alone = Holdings::from([(topic.clone(), BTreeMap::from([("0".parse().unwrap(), None)]))]);
+        assert_eq!(unequal(&alone, &seating), ["news: 0 does not have the topic, 1 is not responding"]);
     }
 }

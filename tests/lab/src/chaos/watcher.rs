@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::states::Role;
 use cubecast_core::wire::answer::{Done, NodeStatus, ServerFrame};
 use cubecast_core::wire::client::{Action, Admin, Local};
@@ -20,13 +20,13 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// Watches all nodes until the set is dropped.
 pub fn watch_all(
     addresses: &Arc<Vec<String>>,
-    nodes: impl Iterator<Item = Vertex>,
+    nodes: impl Iterator<Item = HostId>,
     recorder: &Recorder,
 ) -> JoinSet<()> {
-    nodes.map(|node| watch(addresses[node.index()].clone(), node, recorder.clone())).collect()
+    nodes.zip(addresses.iter()).map(|(node, address)| watch(address.clone(), node, recorder.clone())).collect()
 }
 
-async fn watch(address: String, node: Vertex, recorder: Recorder) {
+async fn watch(address: String, node: HostId, recorder: Recorder) {
     loop {
         // The reaction to every loss is to watch again.
         let Err(_lost) = follow(&address, node, &recorder).await;
@@ -34,7 +34,7 @@ async fn watch(address: String, node: Vertex, recorder: Recorder) {
     }
 }
 
-async fn follow(address: &str, node: Vertex, recorder: &Recorder) -> Result<std::convert::Infallible, Lost> {
+async fn follow(address: &str, node: HostId, recorder: &Recorder) -> Result<std::convert::Infallible, Lost> {
     let mut connection = Connection::open(address).await?;
     connection.ask(Action::Local(Local::Watch { kinds: vec![EventKind::Elections], sample: 1 })).await?;
     // The groups that the node already led before the stream began.

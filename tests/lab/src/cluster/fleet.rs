@@ -18,7 +18,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use cubecast_core::address::Host;
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_node::cluster::ports::{self, BasePort, PortError};
 use cubecast_node::config::{Typed, TypedLimits, UNLIMITED_REGISTRATIONS};
 use cubecast_node::failure::Failure;
@@ -37,14 +38,14 @@ const SECRET_BYTES: usize = 32;
 /// The processes of a cluster.
 #[derive(Debug)]
 pub struct Fleet {
-    dimension: Dimension,
+    seating: Seating,
     folder: PathBuf,
     /// The `cubecast` program of the nodes.
     program: PathBuf,
     outside: Option<Outside>,
     /// The addresses for clients, by the index of the vertex.
     addresses: Vec<String>,
-    running: BTreeMap<Vertex, Process>,
+    running: BTreeMap<HostId, Process>,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub enum FleetError {
     #[error("{0}")]
     Ports(#[from] PortError),
     #[error("cannot start node {node}: {error}")]
-    Start { node: Vertex, error: io::Error },
+    Start { node: HostId, error: io::Error },
     #[error("{0}")]
     Outside(String),
 }
@@ -86,14 +87,14 @@ impl Fleet {
     /// Writes the files of nodes that `program` will serve. No node runs yet.
     pub async fn prepare(
         program: PathBuf,
-        dimension: Dimension,
+        seating: Seating,
         folder: &Path,
         sync: Option<&str>,
         outside: Option<Outside>,
     ) -> Result<Fleet, FleetError> {
         let places = match &outside {
-            Some(outside) => outside.places(dimension).await.map_err(FleetError::Outside)?,
-            None => places_here(dimension)?,
+            Some(outside) => outside.places(&seating).await.map_err(FleetError::Outside)?,
+            None => places_here(&seating)?,
         };
         let secret = folder.join("secret");
         private::write(&secret, &random_text()).map_err(io_error("cannot write", &secret))?;
@@ -101,17 +102,17 @@ impl Fleet {
             let node = folder.join(place.node.to_string());
             private::create_folder(&node).map_err(io_error("cannot create", &node))?;
             let file = node.join("config.toml");
-            let config = toml::to_string(&Typed { sync: sync.map(str::to_owned), ..typed(dimension, place, &places) })
+            let config = toml::to_string(&Typed { sync: sync.map(str::to_owned), ..typed(&seating, place, &places) })
                 .expect("a configuration is plain data");
             private::write(&file, &config).map_err(io_error("cannot write", &file))?;
         }
         let addresses = places.into_iter().map(|place| place.for_clients).collect();
-        Ok(Fleet { dimension, folder: folder.into(), program, outside, addresses, running: BTreeMap::new() })
+        Ok(Fleet { seating, folder: folder.into(), program, outside, addresses, running: BTreeMap::new() })
     }
 
-    /// The cube's dimension.
-    pub fn dimension(&self) -> Dimension {
-        self.dimension
+    /// All nodes.
+    pub fn seating(&self) -> &Seating {
+        &self.seating
     }
 
     /// The addresses for clients, by the index of the vertex.
@@ -130,12 +131,12 @@ impl Fleet {
     }
 
     /// Whether a node's process runs.
-    pub fn is_running(&self, node: Vertex) -> bool {
+    pub fn is_running(&self, node: HostId) -> bool {
         self.running.contains_key(&node)
     }
 
     /// Starts a node on its folder, if it is not running.
-    pub fn start(&mut self, node: Vertex) -> Result<(), FleetError> {
+    pub fn start(&mut self, node: HostId) -> Result<(), FleetError> {
         if self.is_running(node) {
             return Ok(());
         }
@@ -144,7 +145,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn spawn(&self, node: Vertex) -> io::Result<Child> {
+    fn spawn(&self, node: HostId) -> io::Result<Child> {
         let log = open_log(&self.log_file(node))?;
         let mut command = match &self.outside {
             Some(outside) => outside.command_in(node, &self.program),
@@ -158,7 +159,7 @@ impl Fleet {
     }
 
     /// Sends SIGKILL, so the node can neither finish nor report anything.
-    pub async fn kill(&mut self, node: Vertex) {
+    pub async fn kill(&mut self, node: HostId) {
         if let Some(process) = self.running.remove(&node) {
             process.kill().await;
         }
@@ -175,7 +176,7 @@ impl Fleet {
     }
 
     /// Asks a node to end and waits for it. `Err`: how it ended instead.
-    pub async fn stop(&mut self, node: Vertex) -> Result<(), String> {
+    pub async fn stop(&mut self, node: HostId) -> Result<(), String> {
         let Some(mut process) = self.running.remove(&node) else { return Ok(()) };
         drop(process.child.stdin.take());
         match timeout(ENDS_WITHIN, process.child.wait()).await {
@@ -190,7 +191,7 @@ impl Fleet {
     }
 
     /// Sends SIGSTOP: the node receives and sends nothing, and its sockets stay open.
-    pub fn hang(&mut self, node: Vertex) -> io::Result<()> {
+    pub fn hang(&mut self, node: HostId) -> io::Result<()> {
         let Some(process) = self.running.get_mut(&node) else { return Ok(()) };
         let Some(id) = process.child.id() else { return Ok(()) };
         process.hold = Some(Hold::take(id)?);
@@ -198,22 +199,22 @@ impl Fleet {
     }
 
     /// Sends SIGCONT.
-    pub async fn resume(&mut self, node: Vertex) {
+    pub async fn resume(&mut self, node: HostId) {
         if let Some(hold) = self.running.get_mut(&node).and_then(|process| process.hold.take()) {
             hold.release().await;
         }
     }
 
     /// Deletes the data of a node that is down.
-    pub fn wipe(&mut self, node: Vertex) -> Result<(), FleetError> {
+    pub fn wipe(&mut self, node: HostId) -> Result<(), FleetError> {
         assert!(!self.is_running(node), "node {node} is running and uses its folder");
         let store = self.node_folder(node).join("store");
         fs::remove_dir_all(&store).map_err(io_error("cannot remove", &store))
     }
 
     /// Takes the nodes that ended unexpectedly.
-    pub fn take_ended(&mut self) -> Vec<(Vertex, ExitStatus)> {
-        let ended = |(node, process): (&Vertex, &mut Process)| Some((*node, process.child.try_wait().ok()??));
+    pub fn take_ended(&mut self) -> Vec<(HostId, ExitStatus)> {
+        let ended = |(node, process): (&HostId, &mut Process)| Some((*node, process.child.try_wait().ok()??));
         let ended: Vec<_> = self.running.iter_mut().filter_map(ended).collect();
         for (node, _) in &ended {
             self.running.remove(node);
@@ -223,7 +224,7 @@ impl Fleet {
 
     /// Lines in the nodes' logs that report a panic.
     pub fn panics(&self) -> Vec<String> {
-        let in_log = |node: Vertex| {
+        let in_log = |node: HostId| {
             let told = match fs::read(self.log_file(node)) {
                 Ok(log) => panics_in(&String::from_utf8_lossy(&log)),
                 // The unreadable log may contain a panic, so this counts as one.
@@ -231,15 +232,15 @@ impl Fleet {
             };
             told.into_iter().map(move |line| format!("node {node}: {line}"))
         };
-        self.dimension.vertices().flat_map(in_log).collect()
+        self.seating.hosts().flat_map(in_log).collect()
     }
 
-    fn node_folder(&self, node: Vertex) -> PathBuf {
+    fn node_folder(&self, node: HostId) -> PathBuf {
         self.folder.join(node.to_string())
     }
 
     /// The path of a node's log.
-    pub fn log_file(&self, node: Vertex) -> PathBuf {
+    pub fn log_file(&self, node: HostId) -> PathBuf {
         self.node_folder(node).join("log")
     }
 }
@@ -276,19 +277,19 @@ impl Hold {
     }
 }
 
-fn places_here(dimension: Dimension) -> Result<Vec<Place>, PortError> {
-    let ports = ports::choose(&HOST, BasePort::Auto, &[], dimension.size())?;
+fn places_here(seating: &Seating) -> Result<Vec<Place>, PortError> {
+    let ports = ports::choose(&HOST, BasePort::Auto, &[], seating.hosts().len())?;
     let place = |(node, port)| {
         let address = HOST.at(port).to_string();
         Place { node, for_peers: address.clone(), for_clients: address.clone(), listen: address }
     };
-    Ok(dimension.vertices().zip(ports).map(place).collect())
+    Ok(seating.hosts().zip(ports).map(place).collect())
 }
 
-fn typed(dimension: Dimension, place: &Place, all: &[Place]) -> Typed {
+fn typed(seating: &Seating, place: &Place, all: &[Place]) -> Typed {
     Typed {
         node: Some(place.node.to_string()),
-        dimension: Some(dimension.bits()),
+        dimension: Some(seating.dimension().bits()),
         cluster: Some("chaos".into()),
         secret_file: Some("../secret".into()),
         data: Some("store".into()),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Done, Failure, NodeStatus};
 use cubecast_core::wire::client::{Action, Admin};
 use tokio::sync::Mutex;
@@ -18,7 +19,7 @@ const STATUS_WITHIN: Duration = Duration::from_secs(1);
 /// Connections to all nodes, opened when needed.
 #[derive(Debug)]
 pub struct Nodes {
-    dimension: Dimension,
+    seating: Seating,
     /// By the index of the vertex.
     addresses: Arc<Vec<String>>,
     connections: Vec<Mutex<Option<Connection>>>,
@@ -35,24 +36,25 @@ pub enum AskError {
 
 impl Nodes {
     /// No connection is open yet.
-    pub fn new(dimension: Dimension, addresses: Arc<Vec<String>>) -> Nodes {
+    pub fn new(seating: Seating, addresses: Arc<Vec<String>>) -> Nodes {
         let connections = addresses.iter().map(|_| Mutex::default()).collect();
-        Nodes { dimension, addresses, connections }
+        Nodes { seating, addresses, connections }
     }
 
-    /// The cube's dimension.
-    pub fn dimension(&self) -> Dimension {
-        self.dimension
+    /// All nodes.
+    pub fn seating(&self) -> &Seating {
+        &self.seating
     }
 
     /// Sends a request to a node and waits for the answer, at most 6 s for each of two attempts.
-    pub async fn ask(&self, node: Vertex, action: Action) -> Result<Done, AskError> {
+    pub async fn ask(&self, node: HostId, action: Action) -> Result<Done, AskError> {
         self.ask_within(Duration::from_secs(6), node, action).await
     }
 
     /// The same with another time limit for each attempt.
-    pub async fn ask_within(&self, patience: Duration, node: Vertex, action: Action) -> Result<Done, AskError> {
-        let mut kept = self.connections[node.index()].lock().await;
+    pub async fn ask_within(&self, patience: Duration, node: HostId, action: Action) -> Result<Done, AskError> {
+        let index = self.seating.index_of(node).expect("a node of this cluster");
+        let mut kept = self.connections[index].lock().await;
         // A connection to a killed process is found broken only now. All requests sent here can be repeated safely.
         if let Some(mut connection) = kept.take()
             && let Ok(answer) = connection.ask_within(patience, action.clone()).await
@@ -60,7 +62,7 @@ impl Nodes {
             *kept = Some(connection);
             return Ok(answer.result?);
         }
-        let mut connection = Connection::open(&self.addresses[node.index()]).await?;
+        let mut connection = Connection::open(&self.addresses[index]).await?;
         let answer = connection.ask_within(patience, action).await?;
         *kept = Some(connection);
         Ok(answer.result?)
@@ -68,12 +70,12 @@ impl Nodes {
 
     /// Collects the status of all nodes. Nodes without an answer are missing.
     pub async fn survey(&self) -> Survey {
-        let asked = self.dimension.vertices().map(|node| async move { Some((node, self.status(node).await?)) });
+        let asked = self.seating.hosts().map(|node| async move { Some((node, self.status(node).await?)) });
         let told = futures_util::future::join_all(asked).await;
-        Survey::new(self.dimension, told.into_iter().flatten().collect::<BTreeMap<_, _>>())
+        Survey::new(self.seating.clone(), told.into_iter().flatten().collect::<BTreeMap<_, _>>())
     }
 
-    async fn status(&self, node: Vertex) -> Option<NodeStatus> {
+    async fn status(&self, node: HostId) -> Option<NodeStatus> {
         match self.ask_within(STATUS_WITHIN, node, Action::Admin(Admin::Status { node: None })).await {
             Ok(Done::Status(status)) => Some(*status),
             Ok(_) | Err(_) => None,

@@ -13,7 +13,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use tokio::process::Command;
 
 /// The external program.
@@ -26,7 +27,7 @@ pub struct Outside {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
     /// The node.
-    pub node: Vertex,
+    pub node: HostId,
     /// The address on which it listens.
     pub listen: String,
     /// The address for its neighbours.
@@ -41,23 +42,23 @@ impl Outside {
         Outside { program }
     }
 
-    /// The addresses of all nodes, by the index of the vertex. The error is a message for the user.
-    pub async fn places(&self, dimension: Dimension) -> Result<Vec<Place>, String> {
-        let text = self.call(&["places".into(), dimension.bits().to_string()]).await?;
-        let places = parse(dimension, &text)?;
-        let are_all = places.iter().map(|place| place.node).eq(dimension.vertices());
+    /// The addresses of all nodes, in the order of the nodes. The error is a message for the user.
+    pub async fn places(&self, seating: &Seating) -> Result<Vec<Place>, String> {
+        let text = self.call(&["places".into(), seating.dimension().bits().to_string()]).await?;
+        let places = parse(seating, &text)?;
+        let are_all = places.iter().map(|place| place.node).eq(seating.hosts());
         if are_all { Ok(places) } else { Err(format!("{} did not list all nodes in order", self.program.display())) }
     }
 
     /// The command that starts `program` in a node's environment.
-    pub fn command_in(&self, node: Vertex, program: &Path) -> Command {
+    pub fn command_in(&self, node: HostId, program: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("in").arg(node.to_string()).arg(program);
         command
     }
 
     /// Cuts the network between these nodes and the others. The error is a message for the user.
-    pub async fn split(&self, side: &[Vertex]) -> Result<(), String> {
+    pub async fn split(&self, side: &[HostId]) -> Result<(), String> {
         let nodes = side.iter().map(ToString::to_string);
         self.call(&std::iter::once("split".to_owned()).chain(nodes).collect::<Vec<_>>()).await.map(drop)
     }
@@ -80,13 +81,13 @@ impl Outside {
     }
 }
 
-fn parse(dimension: Dimension, text: &str) -> Result<Vec<Place>, String> {
+fn parse(seating: &Seating, text: &str) -> Result<Vec<Place>, String> {
     let place = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [node, listen, for_peers, for_clients] = fields[..] else {
             return Err(format!("invalid line `{line}`; expected NODE LISTEN FOR_PEERS FOR_CLIENTS"));
         };
-        let node = dimension.parse_vertex(node).map_err(|error| error.to_string())?;
+        let node = seating.parse_host(node).map_err(|error| error.to_string())?;
         Ok(Place { node, listen: listen.into(), for_peers: for_peers.into(), for_clients: for_clients.into() })
     };
     text.lines().map(place).collect()
@@ -95,14 +96,15 @@ fn parse(dimension: Dimension, text: &str) -> Result<Vec<Place>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cubecast_core::cube::Dimension;
 
     #[test]
     fn a_place_has_four_fields() {
-        let cube = Dimension::new(1).unwrap();
-        let places = parse(cube, "0 0.0.0.0:8000 10.0.1.1:8000 10.0.2.1:8000\n1 c:3 c:1 c:2\n").unwrap();
+        let cube = Seating::founding(Dimension::new(1).unwrap());
+        let places = parse(&cube, "0 0.0.0.0:8000 10.0.1.1:8000 10.0.2.1:8000\n1 c:3 c:1 c:2\n").unwrap();
         assert_eq!(places[0].for_peers, "10.0.1.1:8000");
         assert_eq!(places[1].for_clients, "c:2");
-        assert!(parse(cube, "0 a:1 b:2").unwrap_err().contains("FOR_CLIENTS"));
-        assert!(parse(cube, "00 a:1 b:2 c:3").unwrap_err().contains("not a node of this cube"));
+        assert!(parse(&cube, "0 a:1 b:2").unwrap_err().contains("FOR_CLIENTS"));
+        assert!(parse(&cube, "00 a:1 b:2 c:3").unwrap_err().contains("not a node of this cube"));
     }
 }

@@ -2,61 +2,62 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::{Dimension, Vertex};
-use cubecast_core::placement;
+use cubecast_core::cube::Vertex;
+use cubecast_core::identity::{GroupId, HostId};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::wire::answer::{GroupStatus, NodeStatus};
 
 /// The status of all nodes that answered.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    dimension: Dimension,
-    nodes: BTreeMap<Vertex, NodeStatus>,
+    seating: Seating,
+    nodes: BTreeMap<HostId, NodeStatus>,
 }
 
 impl Survey {
     /// A survey with these answers.
-    pub fn new(dimension: Dimension, nodes: BTreeMap<Vertex, NodeStatus>) -> Survey {
-        Survey { dimension, nodes }
+    pub fn new(seating: Seating, nodes: BTreeMap<HostId, NodeStatus>) -> Survey {
+        Survey { seating, nodes }
     }
 
     /// Describes what is missing until every node is up, every group is led by its home, and every member votes.
     pub fn lacks_leaders(&self) -> Vec<String> {
-        let down = self.dimension.vertices().filter_map(|node| match self.nodes.get(&node).map(|node| node.state) {
+        let down = self.seating.hosts().filter_map(|node| match self.nodes.get(&node).map(|node| node.state) {
             Some(NodeState::Up) => None,
             Some(state) => Some(format!("{node} is {state:?}")),
             None => Some(format!("{node} is not responding")),
         });
-        let groups = self.dimension.vertices().filter_map(|home| self.lacks_leader(home));
+        let groups = self.homes().filter_map(|home| self.lacks_leader(home));
         down.chain(groups).collect()
     }
 
     fn lacks_leader(&self, home: Vertex) -> Option<String> {
-        let group = self.group(home, home)?;
+        let group = self.group(self.seating.host_of(home), home)?;
         if group.role != Role::Leader {
             return Some(format!("{home} does not lead its group; the leader is {:?}", group.leader));
         }
-        let silent: Vec<_> = placement::members(home).filter(|member| !group.voters.contains(member)).collect();
+        let silent: Vec<_> = self.members(home).filter(|member| !group.voters.contains(member)).collect();
         (!silent.is_empty()).then(|| format!("{silent:?} do not vote in the group of {home}"))
     }
 
     /// Describes what is missing until every member has applied all entries that its group's leader has committed.
     pub fn lacks_entries(&self) -> Vec<String> {
-        self.dimension.vertices().flat_map(|home| self.behind(home)).collect()
+        self.homes().flat_map(|home| self.behind(home)).collect()
     }
 
     fn behind(&self, home: Vertex) -> Vec<String> {
-        let end = self.group(home, home).map_or(0, |group| group.commit_index);
-        let behind = |member: Vertex| {
+        let end = self.group(self.seating.host_of(home), home).map_or(0, |group| group.commit_index);
+        let behind = |member: HostId| {
             let applied = self.group(member, home)?.applied_index;
             (applied < end).then(|| format!("{member} has applied {applied} of {end} entries of group {home}"))
         };
-        placement::members(home).filter_map(behind).collect()
+        self.members(home).filter_map(behind).collect()
     }
 
     /// Describes the outboxes that are not empty.
     pub fn lacks_drains(&self) -> Vec<String> {
-        let waiting = |(node, status): (&Vertex, &NodeStatus)| {
+        let waiting = |(node, status): (&HostId, &NodeStatus)| {
             let waiting = status.counters.outbox;
             (waiting > 0).then(|| format!("{waiting} publishes are in the outbox of {node}"))
         };
@@ -70,33 +71,45 @@ impl Survey {
     }
 
     /// The incarnation of a node, if it answered.
-    pub fn incarnation(&self, node: Vertex) -> Option<u32> {
+    pub fn incarnation(&self, node: HostId) -> Option<u32> {
         self.nodes.get(&node).map(|status| status.incarnation)
     }
 
     /// The state of a node, if it answered.
-    pub fn state(&self, node: Vertex) -> Option<NodeState> {
+    pub fn state(&self, node: HostId) -> Option<NodeState> {
         self.nodes.get(&node).map(|status| status.state)
     }
 
-    fn group(&self, node: Vertex, home: Vertex) -> Option<&GroupStatus> {
+    fn homes(&self) -> impl Iterator<Item = Vertex> {
+        self.seating.dimension().vertices()
+    }
+
+    fn members(&self, home: Vertex) -> impl Iterator<Item = HostId> {
+        self.seating.members(GroupId::of(home)).into_iter()
+    }
+
+    fn group(&self, node: HostId, home: Vertex) -> Option<&GroupStatus> {
         self.nodes.get(&node)?.groups.iter().find(|group| group.home == home)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::cube::Dimension;
     use cubecast_core::wire::answer::{Counters, StorageStatus};
 
     use super::*;
 
-    fn whole() -> Survey {
-        let dimension = Dimension::new(2).unwrap();
-        let nodes = dimension.vertices().map(|node| (node, status(node)));
-        Survey::new(dimension, nodes.collect())
+    fn seating() -> Seating {
+        Seating::founding(Dimension::new(2).unwrap())
     }
 
-    fn status(node: Vertex) -> NodeStatus {
+    fn whole() -> Survey {
+        let nodes = seating().hosts().map(|node| (node, status(node)));
+        Survey::new(seating(), nodes.collect())
+    }
+
+    fn status(node: HostId) -> NodeStatus {
         NodeStatus {
             node,
             incarnation: 1,
@@ -106,23 +119,24 @@ mod tests {
             uptime_ms: 0,
             faults_allowed: true,
             storage: StorageStatus::default(),
-            groups: placement::members(node).map(|home| group(node, home)).collect(),
+            groups: seating().groups_of(node).map(|id| group(node, id)).collect(),
             links: Vec::new(),
             counters: Counters::default(),
         }
     }
 
-    fn group(node: Vertex, home: Vertex) -> GroupStatus {
+    fn group(node: HostId, id: GroupId) -> GroupStatus {
+        let members = seating().members(id);
         GroupStatus {
-            home,
-            role: if node == home { Role::Leader } else { Role::Follower },
+            home: seating().home(id).unwrap(),
+            role: if node == members[0] { Role::Leader } else { Role::Follower },
             term: 1,
-            leader: Some(home),
+            leader: Some(members[0]),
             usable: true,
             obstacle: None,
             voters_up: 3,
             voters_needed: 2,
-            voters: placement::members(home).collect(),
+            voters: members,
             learners: Vec::new(),
             last_index: 7,
             commit_index: 7,
@@ -134,13 +148,13 @@ mod tests {
         }
     }
 
-    fn vertex(text: &str) -> Vertex {
+    fn named(text: &str) -> HostId {
         text.parse().unwrap()
     }
 
     fn changed(node: &str, change: impl Fn(&mut NodeStatus)) -> Survey {
         let mut survey = whole();
-        change(survey.nodes.get_mut(&vertex(node)).unwrap());
+        change(survey.nodes.get_mut(&named(node)).unwrap());
         survey
     }
 
@@ -152,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let mut survey = whole();
-        survey.nodes.remove(&vertex("01"));
+        survey.nodes.remove(&named("01"));
         assert_eq!(survey.lacks(), ["01 is not responding"]);
         let survey = changed("10", |status| status.state = NodeState::Recovering);
         assert_eq!(survey.lacks(), ["10 is Recovering"]);

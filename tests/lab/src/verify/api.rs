@@ -1,8 +1,9 @@
 //! Evaluation 1a: every API works through every node.
 
 use cubecast_core::client::{ClientError, Target};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
+use cubecast_core::placement;
 use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
 
@@ -11,7 +12,7 @@ use super::stage::{Halt, Stage, list};
 
 /// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
-    let nodes: Vec<_> = stage.dimension.vertices().collect();
+    let nodes: Vec<_> = stage.seating.hosts().collect();
     for node in nodes {
         evidence.tell(format!("through node {node}:"));
         Through { stage, node }.seven_apis(evidence).await?;
@@ -22,7 +23,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
 /// Sends all requests to one node, independent of their homes.
 struct Through<'a> {
     stage: &'a Stage,
-    node: Vertex,
+    node: HostId,
 }
 
 impl Through<'_> {
@@ -36,7 +37,8 @@ impl Through<'_> {
         let topic = self.stage.topic_name(&format!("via-{}", self.node));
         let publisher = PublisherId::new(format!("{topic}-publisher")).expect("a topic's name and more is a name");
         let subscriber = SubscriberId::new(format!("{topic}-subscriber")).expect("a topic's name and more is a name");
-        let (home, content) = (self.stage.home(&topic), "New president has been elected");
+        let (home, content) =
+            (placement::home(topic.as_str(), self.stage.seating.dimension()), "New president has been elected");
 
         let done = self.ask(Action::Write(Write::CreatePublisher { publisher: publisher.clone() })).await?;
         evidence.check(
@@ -122,14 +124,14 @@ async fn ask_about(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Hal
     evidence.check(listed.missing.is_empty(), "topics: every replica group answered");
     evidence.check(listed.topics.iter().any(|summary| summary.topic == topic), format!("topics: lists {topic}"));
     let view = stage.client.cluster(Target::Any).await?.value;
-    evidence.check_equal(&view.nodes.len(), &stage.dimension.size(), "cluster: lists every node");
-    let directed_edges = stage.dimension.size() * usize::from(stage.dimension.bits());
+    evidence.check_equal(&view.nodes.len(), &stage.seating.dimension().size(), "cluster: lists every node");
+    let directed_edges = stage.seating.dimension().size() * usize::from(stage.seating.dimension().bits());
     evidence.check_equal(&view.links.len(), &directed_edges, "cluster: lists every edge in both directions");
-    for node in stage.dimension.vertices() {
+    for node in stage.seating.hosts() {
         let status = stage.status(node).await?;
         let groups: Vec<_> = status.groups.iter().map(|group| group.home).collect();
-        let right = groups.len() == usize::from(stage.dimension.bits()) + 1
-            && groups.iter().all(|home| node.distance(*home) <= 1);
+        let right = groups.len() == usize::from(stage.seating.dimension().bits()) + 1
+            && groups.iter().all(|home| stage.seating.groups_of(node).any(|group| group == GroupId::of(*home)));
         evidence
             .check(right, format!("status of node {node}: {:?}, a member of groups {}", status.state, list(groups)));
     }

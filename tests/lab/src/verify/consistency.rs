@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use cubecast_core::client::{ClientError, Target};
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Sequence, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, ReadLevel};
 
@@ -33,7 +33,7 @@ async fn publish_and_fail(stage: &mut Stage, evidence: &mut Evidence, name: &str
     let contents = stage.publish_many(&topic, name, MESSAGES, ack).await?;
     stage.stop(home, StopMode::Crash).await?;
     evidence.tell(format!("{MESSAGES} messages acknowledged; node {home} failed immediately afterwards"));
-    for node in home.neighbours() {
+    for node in stage.replicas(&topic) {
         let (found, _) = stage.replica(node, &subscriber, &topic).await?;
         let what = format!("replica {node}, read immediately, has {} of {MESSAGES}", found.len());
         match ack {
@@ -46,7 +46,7 @@ async fn publish_and_fail(stage: &mut Stage, evidence: &mut Evidence, name: &str
 
     stage.recover(home).await?;
     stage.settled(&topic).await?;
-    let members: Vec<_> = std::iter::once(home).chain(home.neighbours()).collect();
+    let members: Vec<_> = std::iter::once(home).chain(stage.replicas(&topic)).collect();
     converge(stage, evidence, &members, &subscriber, &topic, &contents).await
 }
 
@@ -74,7 +74,7 @@ async fn read_through_leader(
 async fn converge(
     stage: &Stage,
     evidence: &mut Evidence,
-    members: &[Vertex],
+    members: &[HostId],
     subscriber: &SubscriberId,
     topic: &TopicName,
     contents: &[String],
@@ -104,7 +104,7 @@ async fn repeat(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> 
     let topic = stage.topic("repeats").await?;
     let (home, sequence) = (stage.home(&topic), Some(Sequence(1)));
     let mut offsets = Vec::new();
-    for node in [home, home.across(0)] {
+    for node in [home, stage.replicas(&topic)[0]] {
         let to = Target::Node(node);
         let published =
             stage.client.publish_at(to, &stage.publisher, &topic, "once", Ack::Quorum, sequence).await?.value;
@@ -112,7 +112,7 @@ async fn repeat(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> 
     }
     let claim = format!(
         "a publish repeated through {} with the same sequence number is recognised and keeps its offset",
-        home.across(0)
+        stage.replicas(&topic)[0]
     );
     evidence.check_equal(&offsets, &vec![(Some(0), false), (Some(0), true)], claim);
     Ok(())

@@ -1,9 +1,10 @@
 //! Evaluation 5: while the right node is offline, its replicas are found, serve requests, and report the right node.
 
 use cubecast_core::client::Target;
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
+use cubecast_core::placement;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Ack, ReadLevel};
 
@@ -19,12 +20,13 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
     let home = stage.home(&topic);
     let mut contents = stage.publish_many(&topic, "news", MESSAGES, Ack::All).await?;
     stage.settled(&topic).await?;
-    evidence.tell(format!("topic {topic}: home {home}, replicas {}, {MESSAGES} messages", list(home.neighbours())));
+    evidence
+        .tell(format!("topic {topic}: home {home}, replicas {}, {MESSAGES} messages", list(stage.replicas(&topic))));
 
     stage.stop(home, StopMode::Crash).await?;
     evidence.tell(format!("node {home} failed (crash)"));
     let leader = stage.led_by_another(&topic, home).await?;
-    evidence.check(home.neighbours().any(|node| node == leader), format!("replica {leader} leads instead"));
+    evidence.check(stage.replicas(&topic).contains(&leader), format!("replica {leader} leads instead"));
 
     let subscribed = stage.client.subscribe(&subscriber, &topic, None).await?;
     let fell = subscribed.fell_over.as_ref().is_some_and(|fell| fell.from == home);
@@ -36,7 +38,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
         &contents,
         format!("pull returns all {MESSAGES} messages, served by {}", pulled.served_by),
     );
-    for node in home.neighbours() {
+    for node in stage.replicas(&topic) {
         read_replica(stage, evidence, node, &topic, &contents).await?;
     }
     let published = stage.client.publish(&stage.publisher, &topic, "while the home was away", Ack::Quorum).await?;
@@ -63,11 +65,11 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
 async fn read_replica(
     stage: &mut Stage,
     evidence: &mut Evidence,
-    node: Vertex,
+    node: HostId,
     topic: &TopicName,
     contents: &[String],
 ) -> Result<(), Halt> {
-    let home = stage.home(topic);
+    let home = placement::home(topic.as_str(), stage.seating.dimension());
     let subscriber = stage.subscriber().await?;
     let subscribed = stage.client.ask(Target::Node(node), replica_subscribe(&subscriber, topic)).await?.answer.result;
     let names_home =

@@ -2,6 +2,7 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
+use cubecast_core::placement;
 
 use super::evidence::Evidence;
 use super::stage::{Halt, Stage, list};
@@ -20,12 +21,15 @@ const PUBLISHED: [(&str, &str, [&str; 3]); 8] = [
 
 /// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
-    if stage.dimension.bits() == 3 {
+    if stage.seating.dimension().bits() == 3 {
         for (topic, home, neighbours) in PUBLISHED {
             check_published(stage, evidence, topic, home, neighbours).await?;
         }
     } else {
-        evidence.tell(format!("the published placements are for 8 nodes; this cluster has {}", stage.dimension.size()));
+        evidence.tell(format!(
+            "the published placements are for 8 nodes; this cluster has {}",
+            stage.seating.dimension().size()
+        ));
     }
     for number in 0..8 {
         let topic = stage.topic_name(&number.to_string());
@@ -52,7 +56,7 @@ async fn check_published(
 
 /// Checks that the home of a name follows from SHA-256, and that its replicas are the neighbours in their order.
 async fn check_computed(stage: &Stage, evidence: &mut Evidence, topic: &TopicName) -> Result<(), Halt> {
-    let home = stage.home(topic);
+    let home = placement::home(topic.as_str(), stage.seating.dimension());
     let location = stage.locate(topic).await?;
     let found = (location.home, location.neighbours.clone());
     let expected = (home, home.neighbours().collect::<Vec<_>>());

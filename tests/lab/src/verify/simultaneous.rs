@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cubecast_core::client::{ClientError, Target};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, Action, Write};
 use cubecast_node::client::Deliveries;
@@ -17,7 +17,7 @@ const EACH: usize = 25;
 
 /// Runs the evaluation.
 pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt> {
-    let nodes: Vec<_> = stage.dimension.vertices().collect();
+    let nodes: Vec<_> = stage.seating.hosts().collect();
     let topic = stage.topic("shared").await?;
     let total = nodes.len() * EACH;
     let mut streams = Vec::new();
@@ -62,7 +62,7 @@ pub async fn run(stage: &mut Stage, evidence: &mut Evidence) -> Result<(), Halt>
 
 async fn listen(
     stage: &Stage,
-    node: Vertex,
+    node: HostId,
     subscriber: &SubscriberId,
     topic: &TopicName,
 ) -> Result<Deliveries, ClientError> {
@@ -71,7 +71,7 @@ async fn listen(
     Ok(stage.client.listen_at(Target::Node(node), action).await?.value)
 }
 
-async fn publish_through(stage: &Stage, node: Vertex, topic: &TopicName) -> Result<(), ClientError> {
+async fn publish_through(stage: &Stage, node: HostId, topic: &TopicName) -> Result<(), ClientError> {
     for number in 0..EACH {
         let (to, content) = (Target::Node(node), content(node, number));
         stage.client.publish_at(to, &stage.publisher, topic, &content, Ack::Quorum, None).await?;
@@ -79,7 +79,7 @@ async fn publish_through(stage: &Stage, node: Vertex, topic: &TopicName) -> Resu
     Ok(())
 }
 
-fn content(node: Vertex, number: usize) -> String {
+fn content(node: HostId, number: usize) -> String {
     format!("{node} says {number}")
 }
 

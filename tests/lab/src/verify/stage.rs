@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cubecast_core::client::{ClientError, Target};
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::NodeState;
 use cubecast_core::wire::answer::{Location, NodeStatus, Replica};
 use cubecast_core::wire::client::{Ack, Action, Write};
@@ -33,7 +35,7 @@ pub enum Halt {
     #[error(
         "node {node} does not allow faults; start it with --allow-faults, or the cluster with `cubecast up --faults on`"
     )]
-    FaultsForbidden { node: Vertex },
+    FaultsForbidden { node: HostId },
     #[error("interrupted")]
     Interrupted,
 }
@@ -42,13 +44,13 @@ pub enum Halt {
 pub struct Stage {
     /// The client for all requests.
     pub client: CubecastClient,
-    /// The cube's dimension.
-    pub dimension: Dimension,
+    /// The nodes of the cluster.
+    pub seating: Seating,
     /// The evaluation's publisher.
     pub publisher: PublisherId,
     prefix: String,
     created: BTreeSet<TopicName>,
-    stopped: BTreeSet<Vertex>,
+    stopped: BTreeSet<HostId>,
     registered: u32,
 }
 
@@ -60,12 +62,29 @@ impl Stage {
         let publisher = known_good(PublisherId::new(format!("{prefix}-publisher")));
         client.create_publisher(&publisher).await?;
         let (created, stopped) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Stage { client: client.clone(), dimension, publisher, prefix, created, stopped, registered: 0 })
+        Ok(Stage {
+            client: client.clone(),
+            seating: Seating::founding(dimension),
+            publisher,
+            prefix,
+            created,
+            stopped,
+            registered: 0,
+        })
     }
 
-    /// The home of a topic.
-    pub fn home(&self, topic: &TopicName) -> Vertex {
-        placement::home(topic.as_str(), self.dimension)
+    /// The node of a topic's home.
+    pub fn home(&self, topic: &TopicName) -> HostId {
+        self.members(topic)[0]
+    }
+
+    /// The nodes of a topic's replicas without that of its home.
+    pub fn replicas(&self, topic: &TopicName) -> Vec<HostId> {
+        self.members(topic).split_off(1)
+    }
+
+    fn members(&self, topic: &TopicName) -> Vec<HostId> {
+        self.seating.members(GroupId::of(placement::home(topic.as_str(), self.seating.dimension())))
     }
 
     /// A name that no other topic has.
@@ -106,7 +125,7 @@ impl Stage {
     /// Reads the topic's replica on one node from the first message on, and the original node that it reports.
     pub async fn replica(
         &self,
-        node: Vertex,
+        node: HostId,
         subscriber: &SubscriberId,
         topic: &TopicName,
     ) -> Result<(Vec<String>, Option<Vertex>), ClientError> {
@@ -128,12 +147,12 @@ impl Stage {
     }
 
     /// The status of a node.
-    pub async fn status(&self, node: Vertex) -> Result<NodeStatus, Halt> {
+    pub async fn status(&self, node: HostId) -> Result<NodeStatus, Halt> {
         Ok(self.client.status(node).await?.value)
     }
 
     /// Makes a node fail until it is recovered. The node answers before it fails.
-    pub async fn stop(&mut self, node: Vertex, mode: StopMode) -> Result<(), Halt> {
+    pub async fn stop(&mut self, node: HostId, mode: StopMode) -> Result<(), Halt> {
         if !self.status(node).await?.faults_allowed {
             return Err(Halt::FaultsForbidden { node });
         }
@@ -148,7 +167,7 @@ impl Stage {
     }
 
     /// Ends a node's failure, and waits until it serves again.
-    pub async fn recover(&mut self, node: Vertex) -> Result<NodeStatus, Halt> {
+    pub async fn recover(&mut self, node: HostId) -> Result<NodeStatus, Halt> {
         self.client.recover_node(node).await?;
         let client = self.client.clone();
         let status = until(&format!("node {node} is up"), async || {
@@ -166,14 +185,14 @@ impl Stage {
         until(&format!("{} leads and all its replicas have caught up", self.home(topic)), async || {
             let location = client.locate(topic).await?.value;
             let level = |replica: &Replica| replica.alive && replica.voter && replica.lag == Some(0);
-            let is_settled = location.leader == Some(location.home) && location.members.iter().all(level);
+            let is_settled = location.leader == Some(self.home(topic)) && location.members.iter().all(level);
             Ok(if is_settled { Seen::Yes(location) } else { Seen::Not(standing(&location)) })
         })
         .await
     }
 
     /// Waits until a node other than `away` leads the topic's group.
-    pub async fn led_by_another(&self, topic: &TopicName, away: Vertex) -> Result<Vertex, Halt> {
+    pub async fn led_by_another(&self, topic: &TopicName, away: HostId) -> Result<HostId, Halt> {
         let client = self.client.clone();
         until(&format!("a replica leads in place of {away}"), async || {
             let location = client.locate(topic).await?.value;
@@ -185,7 +204,7 @@ impl Stage {
 
     /// The number of topics and messages in each group of one node, after the node has applied all entries that the
     /// leaders have committed. Without this wait, deletions by earlier evaluations might not have reached it yet.
-    pub async fn groups(&self, node: Vertex) -> Result<BTreeMap<Vertex, (u64, u64)>, Halt> {
+    pub async fn groups(&self, node: HostId) -> Result<BTreeMap<Vertex, (u64, u64)>, Halt> {
         let client = self.client.clone();
         until(&format!("node {node} has caught up with the leaders of its groups"), async || {
             let status = client.status(node).await?.value;
@@ -256,9 +275,9 @@ pub fn standing(location: &Location) -> String {
     location.members.iter().map(replica).collect::<Vec<_>>().join("; ")
 }
 
-/// Vertices in one line.
-pub fn list(vertices: impl IntoIterator<Item = Vertex>) -> String {
-    vertices.into_iter().map(|vertex| vertex.to_string()).collect::<Vec<_>>().join(", ")
+/// Nodes or vertices in one line.
+pub fn list(places: impl IntoIterator<Item: ToString>) -> String {
+    places.into_iter().map(|place| place.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The action that subscribes through a replica.

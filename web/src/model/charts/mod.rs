@@ -11,9 +11,8 @@ mod meter;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use cubecast_core::cube::Vertex;
 use cubecast_core::faults::{LinkConditions, StopMode};
-use cubecast_core::identity::TraceId;
+use cubecast_core::identity::{HostId, TraceId};
 use cubecast_core::names::TopicName;
 use cubecast_core::wire::event::{Event, WatchEvent};
 
@@ -40,7 +39,7 @@ pub struct Charts {
     pub history: Shared<History>,
     present: Present,
     /// The end offset of each replica; only its advance counts as new messages.
-    ends: BTreeMap<TopicName, BTreeMap<Vertex, u64>>,
+    ends: BTreeMap<TopicName, BTreeMap<HostId, u64>>,
     /// Number of entries in `ends`.
     ends_known: usize,
     under_way: BTreeMap<TraceId, UnderWay>,
@@ -61,7 +60,7 @@ pub struct Second {
     /// This page's publishes.
     pub page: Sum,
     /// By vertex; nodes without activity are missing.
-    pub nodes: BTreeMap<Vertex, Sum>,
+    pub nodes: BTreeMap<HostId, Sum>,
     /// By name; at most [`MAX_TOPICS`].
     pub topics: BTreeMap<TopicName, Sum>,
     pub availability: Availability,
@@ -96,16 +95,16 @@ pub enum Availability {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Fault {
     Stopped {
-        node: Vertex,
+        node: HostId,
         mode: StopMode,
     },
     Returned {
-        node: Vertex,
+        node: HostId,
     },
     /// The conditions of one direction of an edge changed.
     Link {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         conditions: LinkConditions,
     },
 }
@@ -115,7 +114,7 @@ pub enum Fault {
 struct Present {
     at_s: u64,
     page: Meter,
-    nodes: BTreeMap<Vertex, Meter>,
+    nodes: BTreeMap<HostId, Meter>,
     topics: BTreeMap<TopicName, Meter>,
     availability: Availability,
     faults: Vec<Fault>,
@@ -236,7 +235,7 @@ impl Charts {
 
     /// Counts the advance of a replica's end. The first report of a replica counts as one message, because its earlier
     /// end is unknown.
-    fn stored(&mut self, node: Vertex, topic: &TopicName, end: u64) {
+    fn stored(&mut self, node: HostId, topic: &TopicName, end: u64) {
         let ends = self.ends.get(topic);
         let highest_before = ends.and_then(|ends| ends.values().max().copied());
         if ends.is_none_or(|ends| !ends.contains_key(&node)) {
@@ -255,7 +254,7 @@ impl Charts {
         }
     }
 
-    fn answered(&mut self, node: Vertex, began: &UnderWay, at_us: u64, is_failure: bool) {
+    fn answered(&mut self, node: HostId, began: &UnderWay, at_us: u64, is_failure: bool) {
         let took_us = at_us.saturating_sub(began.at_us);
         let node = self.present.nodes.entry(node).or_default();
         node.add_latency(took_us);

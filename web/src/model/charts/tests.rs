@@ -1,8 +1,10 @@
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::TraceId;
 use cubecast_core::names::Offset;
 use cubecast_core::time::Timestamp;
 
 use super::*;
+use crate::testing::named;
 
 #[test]
 fn a_second_is_charted_once_it_is_over_and_quiet_ones_are_there_too() {
@@ -24,7 +26,7 @@ fn messages_are_counted_by_how_far_replicas_moved_whatever_the_sample_left_out()
     charts.learn_event(1_000, &stored("101", 64));
     charts.roll(2_000);
     let second = &charts.history.seconds[0];
-    assert_eq!(second.nodes[&vertex("100")].done, 65);
+    assert_eq!(second.nodes[&named("100")].done, 65);
     assert_eq!(second.topics[&news()].done, 65, "each message once, however many replicas it has");
 }
 
@@ -37,7 +39,7 @@ fn nodes_measure_what_stands_between_arrival_and_answer() {
     charts.learn_event(1_000, &told("100", 5_000, received));
     charts.learn_event(1_000, &told("100", 9_000, answered));
     charts.roll(2_000);
-    let sum = charts.history.seconds[0].nodes[&vertex("100")];
+    let sum = charts.history.seconds[0].nodes[&named("100")];
     assert_eq!(sum.failed, 1);
     assert!((3_800..4_200).contains(&sum.latency.unwrap().p50), "{sum:?}");
     assert!(charts.under_way.is_empty());
@@ -70,7 +72,7 @@ fn faults_stand_in_their_second() {
     charts.learn_event(2_000, &told("100", 2, Event::Returned { incarnation: 1 }));
     charts.roll(3_000);
     let faults: Vec<Fault> = charts.history.seconds.iter().map(|second| second.faults[0]).collect();
-    let node = vertex("100");
+    let node = named("100");
     assert_eq!(faults, [Fault::Stopped { node, mode: StopMode::Crash }, Fault::Returned { node }]);
     assert_eq!([faults[0].heals(), faults[1].heals()], [false, true]);
 }
@@ -93,7 +95,7 @@ fn what_is_remembered_is_bounded() {
     let mut charts = Charts::default();
     for number in 0..2 * MAX_ENDS as u64 {
         let topic = TopicName::new(format!("topic{number}")).unwrap();
-        let event = Event::ReplicaStored { topic, group: vertex("100"), offset: Offset(0) };
+        let event = Event::ReplicaStored { topic, group: named("100"), offset: Offset(0) };
         charts.learn_event(1_000, &told("100", 1, event));
         let received = Event::RequestReceived { action: "publish".into(), subject: Some("news".into()) };
         let mut event = told("100", 1, received);
@@ -105,10 +107,6 @@ fn what_is_remembered_is_bounded() {
     assert_eq!(charts.history.seconds[0].topics.len(), MAX_TOPICS);
 }
 
-fn vertex(name: &str) -> Vertex {
-    name.parse().unwrap()
-}
-
 fn news() -> TopicName {
     TopicName::new("news").unwrap()
 }
@@ -118,9 +116,9 @@ fn load(took_ms: &[f64], failed_after_ms: &[f64]) -> LoadSample {
 }
 
 fn told(node: &str, at_us: u64, event: Event) -> WatchEvent {
-    WatchEvent { node: vertex(node), time: Timestamp(at_us), at_us, trace: Some(TraceId(1)), event }
+    WatchEvent { node: named(node), time: Timestamp(at_us), at_us, trace: Some(TraceId(1)), event }
 }
 
 fn stored(node: &str, offset: u64) -> WatchEvent {
-    told(node, 1, Event::ReplicaStored { topic: news(), group: vertex("100"), offset: Offset(offset) })
+    told(node, 1, Event::ReplicaStored { topic: news(), group: named("100"), offset: Offset(offset) })
 }

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::cube::Vertex;
-use cubecast_core::placement;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 
 use super::{Cluster, Health};
 
@@ -17,7 +18,7 @@ pub struct Group {
     /// The newest reported term; 0 if only views were received, which contain no term.
     pub term: u64,
     /// `None` if that term has no leader yet, or its leader stopped.
-    pub leader: Option<Vertex>,
+    pub leader: Option<HostId>,
     /// `None` if no member reported them.
     pub members: Option<Members>,
 }
@@ -26,10 +27,10 @@ pub struct Group {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Members {
     /// Members that vote.
-    pub voters: Vec<Vertex>,
+    pub voters: Vec<HostId>,
     /// Members that do not vote.
-    pub learners: Vec<Vertex>,
-    told_by: Vertex,
+    pub learners: Vec<HostId>,
+    told_by: HostId,
     applied: u64,
 }
 
@@ -39,7 +40,7 @@ pub enum Service {
     /// Not enough reports.
     Unknown,
     /// The leader is up, together with a majority of the voters.
-    Led(Vertex),
+    Led(HostId),
     /// A majority of the voters is up and connected, but has no leader at the moment.
     Leaderless,
     /// No majority of the voters is up and connected.
@@ -54,18 +55,18 @@ pub struct NoQuorum {
     /// Number of voters in a majority.
     pub needed: usize,
     /// Voters that are up, on any side of the cube.
-    pub up: Vec<Vertex>,
+    pub up: Vec<HostId>,
     /// Voters that are down.
-    pub down: Vec<Vertex>,
+    pub down: Vec<HostId>,
     /// The largest number of voters that can reach each other.
     pub together: usize,
     /// Members whose own replica can still be read.
-    pub readable: Vec<Vertex>,
+    pub readable: Vec<HostId>,
 }
 
 impl Group {
     /// A newer term wins; within a term, a leader wins over none.
-    pub(super) fn learn_leader(&mut self, term: u64, leader: Option<Vertex>) {
+    pub(super) fn learn_leader(&mut self, term: u64, leader: Option<HostId>) {
         if term > self.term || (term == self.term && leader.is_some()) {
             (self.term, self.leader) = (term, leader);
         }
@@ -82,11 +83,11 @@ impl Group {
 
 impl Members {
     /// `told_by`: the reporting member. `applied`: its applied log index.
-    pub fn new(voters: &[Vertex], learners: &[Vertex], told_by: Vertex, applied: u64) -> Members {
+    pub fn new(voters: &[HostId], learners: &[HostId], told_by: HostId, applied: u64) -> Members {
         Members { voters: voters.to_vec(), learners: learners.to_vec(), told_by, applied }
     }
 
-    pub(super) fn told_by(&self) -> Vertex {
+    pub(super) fn told_by(&self) -> HostId {
         self.told_by
     }
 
@@ -99,7 +100,7 @@ impl Members {
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     /// Sets of running nodes that can reach each other, the largest first. One set: no partition.
-    pub sides: Vec<BTreeSet<Vertex>>,
+    pub sides: Vec<BTreeSet<HostId>>,
     services: BTreeMap<Vertex, Service>,
 }
 
@@ -127,14 +128,14 @@ impl Picture {
 
 /// Partitions the running nodes: two nodes are on one side if frames can travel in both directions, possibly over other
 /// nodes. Links without reports are assumed to work.
-fn sides(cluster: &Cluster) -> Vec<BTreeSet<Vertex>> {
-    let mut left: BTreeSet<Vertex> =
+fn sides(cluster: &Cluster) -> Vec<BTreeSet<HostId>> {
+    let mut left: BTreeSet<HostId> =
         cluster.nodes.keys().copied().filter(|node| cluster.health(*node).is_running()).collect();
-    let mut sides = Vec::new();
+    let (Some(seating), mut sides) = (cluster.seating(), Vec::new()) else { return Vec::new() };
     while let Some(first) = left.first().copied() {
-        let forth = reached(&left, first, |from, to| cluster.may_carry(from, to));
-        let back = reached(&left, first, |from, to| cluster.may_carry(to, from));
-        let side: BTreeSet<Vertex> = forth.intersection(&back).copied().collect();
+        let forth = reached(&seating, &left, first, |from, to| cluster.may_carry(from, to));
+        let back = reached(&seating, &left, first, |from, to| cluster.may_carry(to, from));
+        let side: BTreeSet<HostId> = forth.intersection(&back).copied().collect();
         left.retain(|node| !side.contains(node));
         sides.push(side);
     }
@@ -142,10 +143,15 @@ fn sides(cluster: &Cluster) -> Vec<BTreeSet<Vertex>> {
     sides
 }
 
-fn reached(among: &BTreeSet<Vertex>, first: Vertex, carries: impl Fn(Vertex, Vertex) -> bool) -> BTreeSet<Vertex> {
+fn reached(
+    seating: &Seating,
+    among: &BTreeSet<HostId>,
+    first: HostId,
+    carries: impl Fn(HostId, HostId) -> bool,
+) -> BTreeSet<HostId> {
     let (mut reached, mut next) = (BTreeSet::from([first]), vec![first]);
     while let Some(from) = next.pop() {
-        for to in from.neighbours().filter(|to| among.contains(to) && carries(from, *to)) {
+        for to in seating.neighbours(from).filter(|to| among.contains(to) && carries(from, *to)) {
             if reached.insert(to) {
                 next.push(to);
             }
@@ -154,16 +160,16 @@ fn reached(among: &BTreeSet<Vertex>, first: Vertex, carries: impl Fn(Vertex, Ver
     reached
 }
 
-fn service(cluster: &Cluster, sides: &[BTreeSet<Vertex>], home: Vertex) -> Service {
-    let all: Vec<Vertex> = placement::members(home).collect();
+fn service(cluster: &Cluster, sides: &[BTreeSet<HostId>], home: Vertex) -> Service {
+    let all = cluster.members(home);
     let group = cluster.groups.get(&home);
     let told = group.and_then(|group| group.members.as_ref());
     let voters = told.map_or_else(|| all.clone(), |members| members.voters.clone());
-    let with = |health: fn(Health) -> bool| -> Vec<Vertex> {
+    let with = |health: fn(Health) -> bool| -> Vec<HostId> {
         voters.iter().copied().filter(|voter| health(cluster.health(*voter))).collect()
     };
     let (up, unknown) = (with(Health::is_running), with(|health| health == Health::Unknown));
-    let on = |side: &BTreeSet<Vertex>| up.iter().filter(|voter| side.contains(voter)).count();
+    let on = |side: &BTreeSet<HostId>| up.iter().filter(|voter| side.contains(voter)).count();
     let best = sides.iter().max_by_key(|side| on(side));
     let (together, needed) = (best.map_or(0, on), voters.len() / 2 + 1);
     if together + unknown.len() < needed && (told.is_some() || up.is_empty()) {
@@ -190,6 +196,7 @@ mod tests {
 
     use super::super::Socket;
     use super::*;
+    use crate::testing::named as v;
 
     const CUT: LinkConditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
 
@@ -240,12 +247,12 @@ mod tests {
     fn a_cube_cut_in_two_has_two_sides_and_each_group_serves_where_its_majority_is() {
         let mut cluster = led_by_their_homes();
         assert_eq!(cluster.sides().len(), 1);
-        for (a, b) in cluster.edges().into_iter().filter(|(a, b)| a.index() ^ b.index() == 4) {
+        for (a, b) in cluster.edges().into_iter().filter(|(a, b)| a.number() ^ b.number() == 4) {
             cluster.learn_conditions(a, b, CUT);
             cluster.learn_conditions(b, a, CUT);
         }
         let sides: Vec<Vec<String>> =
-            cluster.sides().iter().map(|side| side.iter().map(Vertex::to_string).collect()).collect();
+            cluster.sides().iter().map(|side| side.iter().map(HostId::to_string).collect()).collect();
         assert_eq!(sides, [["000", "001", "010", "011"], ["100", "101", "110", "111"]]);
         assert_eq!(cluster.service(v("100")), &Service::Led(v("100")), "three of its four are with it");
     }
@@ -253,7 +260,7 @@ mod tests {
     #[test]
     fn a_leader_cut_off_from_its_majority_leads_no_more_though_it_is_up() {
         let mut cluster = led_by_their_homes();
-        for peer in v("100").neighbours() {
+        for peer in ["101", "110", "000"].map(v) {
             cluster.learn_conditions(v("100"), peer, CUT);
             cluster.learn_conditions(peer, v("100"), CUT);
         }
@@ -283,15 +290,11 @@ mod tests {
         assert_eq!(cluster.service(v("100")), &Service::Leaderless);
     }
 
-    fn v(name: &str) -> Vertex {
-        name.parse().unwrap()
-    }
-
     /// Eight running nodes without reports about their groups.
     fn cube() -> Cluster {
         let dimension = Dimension::new(3).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for node in cluster.all_nodes() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
         }
@@ -301,9 +304,9 @@ mod tests {
     fn led_by_their_homes() -> Cluster {
         let mut cluster = cube();
         for home in Dimension::new(3).unwrap().vertices() {
-            cluster.learn_leader(home, 1, Some(home));
-            let members: Vec<Vertex> = placement::members(home).collect();
-            cluster.learn_members(home, &members, &[], home);
+            let members = cluster.members(home);
+            cluster.learn_leader(home, 1, Some(members[0]));
+            cluster.learn_members(home, &members, &[], members[0]);
         }
         cluster
     }

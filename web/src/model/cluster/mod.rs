@@ -15,6 +15,8 @@ use std::rc::Rc;
 
 use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::{GroupId, HostId};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::wire::answer::{ClusterView, GroupStatus, NodeStatus};
 
@@ -27,11 +29,11 @@ pub struct Cluster {
     /// `None` until a node answered with its view.
     pub dimension: Option<Dimension>,
     /// The nodes that a report mentioned.
-    pub nodes: BTreeMap<Vertex, Node>,
+    pub nodes: BTreeMap<HostId, Node>,
     /// Reported directions of edges.
-    pub links: BTreeMap<(Vertex, Vertex), Link>,
+    pub links: BTreeMap<(HostId, HostId), Link>,
     /// Directions reported as silent although both nodes are healthy.
-    pub silent: BTreeSet<(Vertex, Vertex)>,
+    pub silent: BTreeSet<(HostId, HostId)>,
     /// Reported groups, by home. Missing groups are unknown.
     pub groups: BTreeMap<Vertex, Group>,
     /// Conclusions from the rest, computed on first use.
@@ -58,7 +60,7 @@ pub struct Node {
     /// The state that it reported itself over an open socket.
     pub said: Option<NodeState>,
     /// The state reported by other nodes, by reporter.
-    pub heard: BTreeMap<Vertex, NodeState>,
+    pub heard: BTreeMap<HostId, NodeState>,
     /// 0 before the first report.
     pub incarnation: u32,
     /// Its last detailed status; `None` while it is failing or unknown.
@@ -107,8 +109,8 @@ pub enum EdgeHealth {
     Slow,
     /// Frames arrive only in this direction.
     OneWay {
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
     },
     Cut,
     /// At least one of its nodes is down.
@@ -201,27 +203,42 @@ impl Cluster {
         Cluster { dimension: Some(dimension), ..Cluster::default() }
     }
 
+    /// Which node serves which node; `None` until a node answered with its view.
+    pub fn seating(&self) -> Option<Seating> {
+        self.dimension.map(Seating::founding)
+    }
+
+    /// All nodes of the cluster; none until a node answered with its view.
+    pub fn all_nodes(&self) -> impl Iterator<Item = HostId> + use<> {
+        self.seating().into_iter().flat_map(|seating| seating.hosts())
+    }
+
+    /// The nodes of a group's members, its home first.
+    pub fn members(&self, home: Vertex) -> Vec<HostId> {
+        self.seating().map(|seating| seating.members(GroupId::of(home))).unwrap_or_default()
+    }
+
     /// The health of a node; unknown without reports.
-    pub fn health(&self, vertex: Vertex) -> Health {
-        self.nodes.get(&vertex).map_or(Health::Unknown, Node::health)
+    pub fn health(&self, node: HostId) -> Health {
+        self.nodes.get(&node).map_or(Health::Unknown, Node::health)
     }
 
     /// The health as text for the user. A failed node that did not report its failure itself is "down or cut off".
-    pub fn health_words(&self, vertex: Vertex) -> &'static str {
-        let says_so = self.nodes.get(&vertex).is_some_and(Node::says_that_it_fails);
-        match self.health(vertex) {
+    pub fn health_words(&self, node: HostId) -> &'static str {
+        let says_so = self.nodes.get(&node).is_some_and(Node::says_that_it_fails);
+        match self.health(node) {
             Health::Failed if !says_so => "down or cut off",
             health => health.name(),
         }
     }
 
     /// One direction of an edge; default values without reports.
-    pub fn link(&self, from: Vertex, to: Vertex) -> Link {
+    pub fn link(&self, from: HostId, to: HostId) -> Link {
         self.links.get(&(from, to)).cloned().unwrap_or_default()
     }
 
     /// The state of the edge between two neighbours.
-    pub fn edge_health(&self, a: Vertex, b: Vertex) -> EdgeHealth {
+    pub fn edge_health(&self, a: HostId, b: HostId) -> EdgeHealth {
         let (forth, back) = (self.link(a, b), self.link(b, a));
         if forth.conditions.cut && back.conditions.cut {
             return EdgeHealth::Cut;
@@ -242,18 +259,19 @@ impl Cluster {
     }
 
     /// Every edge once, the smaller end first.
-    pub fn edges(&self) -> Vec<(Vertex, Vertex)> {
-        let vertices = self.dimension.into_iter().flat_map(Dimension::vertices);
-        vertices.flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b))).collect()
+    pub fn edges(&self) -> Vec<(HostId, HostId)> {
+        let Some(seating) = self.seating() else { return Vec::new() };
+        let ends = |a| seating.neighbours(a).filter(move |b| a < *b).map(move |b| (a, b));
+        seating.hosts().flat_map(ends).collect()
     }
 
     /// Whether frames may travel in this direction: true unless a report says that they do not arrive.
-    pub(super) fn may_carry(&self, from: Vertex, to: Vertex) -> bool {
+    pub(super) fn may_carry(&self, from: HostId, to: HostId) -> bool {
         self.links.get(&(from, to)).and_then(Link::arrives).unwrap_or(true)
     }
 
     /// The running nodes, grouped by mutual reachability; more than one group means a partition.
-    pub fn sides(&self) -> &[BTreeSet<Vertex>] {
+    pub fn sides(&self) -> &[BTreeSet<HostId>] {
         &self.picture().sides
     }
 
@@ -268,7 +286,7 @@ impl Cluster {
     }
 
     /// The last reported leader of a group. It may have stopped since.
-    pub fn leader_of(&self, group: Vertex) -> Option<Vertex> {
+    pub fn leader_of(&self, group: Vertex) -> Option<HostId> {
         self.groups.get(&group).and_then(|group| group.leader)
     }
 
@@ -279,7 +297,7 @@ impl Cluster {
 
     /// The leader of a group, if the group is available. A leader that crashed or lost its majority does not report the
     /// end of its leadership.
-    pub fn acting_leader(&self, group: Vertex) -> Option<Vertex> {
+    pub fn acting_leader(&self, group: Vertex) -> Option<HostId> {
         match self.service(group) {
             Service::Led(leader) => Some(*leader),
             Service::Unknown | Service::Leaderless | Service::NoQuorum(_) => None,
@@ -287,14 +305,14 @@ impl Cluster {
     }
 
     /// The nodes to which this page has an open connection.
-    pub fn reached(&self) -> Vec<Vertex> {
-        self.nodes.iter().filter(|(_, node)| node.socket == Socket::Open).map(|(vertex, _)| *vertex).collect()
+    pub fn reached(&self) -> Vec<HostId> {
+        self.nodes.iter().filter(|(_, node)| node.socket == Socket::Open).map(|(node, _)| *node).collect()
     }
 
     /// The share, from 0 to 1, of its groups' committed entries that a recovering node has applied. `None` if the node
     /// is not recovering, or if the commit index of one of its groups is unknown.
-    pub fn filled(&self, vertex: Vertex) -> Option<f64> {
-        let status = self.nodes.get(&vertex)?.status.as_ref().filter(|_| self.health(vertex) == Health::Recovering)?;
+    pub fn filled(&self, node: HostId) -> Option<f64> {
+        let status = self.nodes.get(&node)?.status.as_ref().filter(|_| self.health(node) == Health::Recovering)?;
         let all = || self.nodes.values().filter_map(|node| node.status.as_ref()).flat_map(|status| &status.groups);
         let (mut has, mut should) = (0, 0);
         for group in &status.groups {
@@ -307,7 +325,7 @@ impl Cluster {
     }
 
     /// The groups that a node leads, by home.
-    pub fn led_by(&self, node: Vertex) -> Vec<Vertex> {
+    pub fn led_by(&self, node: HostId) -> Vec<Vertex> {
         self.groups.keys().copied().filter(|group| self.acting_leader(*group) == Some(node)).collect()
     }
 
@@ -317,7 +335,7 @@ impl Cluster {
     }
 
     /// Applies a node's view of the cluster.
-    pub fn learn_view(&mut self, by: Vertex, view: &ClusterView) {
+    pub fn learn_view(&mut self, by: HostId, view: &ClusterView) {
         self.dimension = Some(view.dimension);
         for seen in &view.nodes {
             let node = self.nodes.entry(seen.node).or_default();
@@ -339,7 +357,7 @@ impl Cluster {
     }
 
     /// Records that node `by` reported this state of node `subject`.
-    pub fn learn_state(&mut self, by: Vertex, subject: Vertex, state: NodeState) {
+    pub fn learn_state(&mut self, by: HostId, subject: HostId, state: NodeState) {
         self.picture.0.take();
         let node = self.nodes.entry(subject).or_default();
         let was = node.health();
@@ -358,17 +376,17 @@ impl Cluster {
     }
 
     /// The node stopped or restarted: discards its status, and its leadership until it reports it again.
-    pub(super) fn forget_work_of(&mut self, vertex: Vertex) {
+    pub(super) fn forget_work_of(&mut self, node: HostId) {
         self.picture.0.take();
-        self.nodes.entry(vertex).or_default().status = None;
-        for group in self.groups.values_mut().filter(|group| group.leader == Some(vertex)) {
+        self.nodes.entry(node).or_default().status = None;
+        for group in self.groups.values_mut().filter(|group| group.leader == Some(node)) {
             group.leader = None;
         }
     }
 
     /// Records that node `by` reported whether frames from `from` arrive at `to`. A negative report of a node that does
     /// not receive the receiver's frames is ignored.
-    pub fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
+    pub fn learn_link(&mut self, by: HostId, from: HostId, to: HostId, up: bool) {
         self.picture.0.take();
         let hears_receiver = || self.nodes.get(&to).and_then(|node| node.heard.get(&by)) != Some(&NodeState::Failed);
         let counts = by == to || up || hears_receiver();
@@ -381,19 +399,19 @@ impl Cluster {
     }
 
     /// Records the injected conditions of a direction.
-    pub fn learn_conditions(&mut self, from: Vertex, to: Vertex, conditions: LinkConditions) {
+    pub fn learn_conditions(&mut self, from: HostId, to: HostId, conditions: LinkConditions) {
         self.picture.0.take();
         self.links.entry((from, to)).or_default().conditions = conditions;
     }
 
     /// Records the leader of a group in a term; `None`: no leader yet.
-    pub fn learn_leader(&mut self, group: Vertex, term: u64, leader: Option<Vertex>) {
+    pub fn learn_leader(&mut self, group: Vertex, term: u64, leader: Option<HostId>) {
         self.picture.0.take();
         self.groups.entry(group).or_default().learn_leader(term, leader);
     }
 
     /// Records the voters that the group's leader `by` reported.
-    pub fn learn_members(&mut self, group: Vertex, voters: &[Vertex], learners: &[Vertex], by: Vertex) {
+    pub fn learn_members(&mut self, group: Vertex, voters: &[HostId], learners: &[HostId], by: HostId) {
         self.picture.0.take();
         let group = self.groups.entry(group).or_default();
         let applied = group.members.as_ref().map_or(0, Members::applied);
@@ -401,7 +419,7 @@ impl Cluster {
     }
 
     /// A view contains no terms. Its leader fills a gap, but does not replace one known from an election.
-    fn learn_leader_without_term(&mut self, group: Vertex, leader: Vertex) {
+    fn learn_leader_without_term(&mut self, group: Vertex, leader: HostId) {
         self.picture.0.take();
         let known = self.groups.get(&group);
         let is_gap = known
@@ -412,7 +430,7 @@ impl Cluster {
     }
 
     /// Applies a node's status, received over its own socket or forwarded by node `asked`.
-    pub fn learn_status(&mut self, asked: Vertex, status: &NodeStatus) {
+    pub fn learn_status(&mut self, asked: HostId, status: &NodeStatus) {
         self.learn_state(asked, status.node, status.state);
         // A failing node still answers, with outdated group data.
         let works = status.state != NodeState::Failed;
@@ -430,7 +448,7 @@ impl Cluster {
         node.status = works.then(|| Shared::from(status.clone()));
     }
 
-    fn learn_members_of(&mut self, by: Vertex, group: &GroupStatus) {
+    fn learn_members_of(&mut self, by: HostId, group: &GroupStatus) {
         if group.voters.is_empty() {
             return;
         }
@@ -442,27 +460,27 @@ impl Cluster {
 
     /// Records a change of the connection to a node. If it closed, that node's reports about itself and others are
     /// discarded; without any connection, all group data is discarded.
-    pub fn learn_socket(&mut self, vertex: Vertex, socket: Socket) {
+    pub fn learn_socket(&mut self, node: HostId, socket: Socket) {
         self.picture.0.take();
         if socket != Socket::Open {
-            self.forget_words_of(vertex);
+            self.forget_words_of(node);
         }
-        self.nodes.entry(vertex).or_default().socket = socket;
+        self.nodes.entry(node).or_default().socket = socket;
         if self.reached().is_empty() {
             self.groups.clear();
         }
     }
 
-    fn forget_words_of(&mut self, vertex: Vertex) {
-        for (subject, node) in &mut self.nodes {
-            node.heard.remove(&vertex);
-            if *subject == vertex {
-                node.said = None;
-                node.status = None;
+    fn forget_words_of(&mut self, node: HostId) {
+        for (subject, known) in &mut self.nodes {
+            known.heard.remove(&node);
+            if *subject == node {
+                known.said = None;
+                known.status = None;
             }
         }
         for ((_, to), link) in &mut self.links {
-            if *to == vertex {
+            if *to == node {
                 link.receiver_says = None;
             }
         }

@@ -1,18 +1,18 @@
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Counters, LinkView, NodeView};
 
 use super::*;
-
-fn vertex(text: &str) -> Vertex {
-    text.parse().unwrap()
-}
+use crate::testing::named;
 
 fn open_cluster() -> Cluster {
     let dimension = Dimension::new(3).unwrap();
     let mut cluster = Cluster::of(dimension);
-    for node in dimension.vertices() {
+    for node in cluster.all_nodes() {
         cluster.learn_socket(node, Socket::Open);
         cluster.learn_state(node, node, NodeState::Up);
-        for peer in node.neighbours() {
+        for peer in cluster.seating().unwrap().neighbours(node) {
             cluster.learn_link(node, peer, node, true);
         }
     }
@@ -22,38 +22,38 @@ fn open_cluster() -> Cluster {
 #[test]
 fn a_node_nobody_spoke_of_is_unknown_and_so_are_its_edges() {
     let cluster = Cluster::of(Dimension::new(3).unwrap());
-    assert_eq!(cluster.health(vertex("100")), Health::Unknown);
-    assert_eq!(cluster.edge_health(vertex("100"), vertex("101")), EdgeHealth::Unknown);
+    assert_eq!(cluster.health(named("100")), Health::Unknown);
+    assert_eq!(cluster.edge_health(named("100"), named("101")), EdgeHealth::Unknown);
 }
 
 #[test]
 fn a_nodes_own_word_counts_while_its_socket_is_open() {
     let mut cluster = open_cluster();
-    cluster.learn_state(vertex("101"), vertex("100"), NodeState::Failed);
-    assert_eq!(cluster.health(vertex("100")), Health::Up);
-    cluster.learn_state(vertex("100"), vertex("100"), NodeState::Failed);
-    assert_eq!(cluster.health(vertex("100")), Health::Failed);
+    cluster.learn_state(named("101"), named("100"), NodeState::Failed);
+    assert_eq!(cluster.health(named("100")), Health::Up);
+    cluster.learn_state(named("100"), named("100"), NodeState::Failed);
+    assert_eq!(cluster.health(named("100")), Health::Failed);
 }
 
 #[test]
 fn what_the_cluster_says_of_a_node_does_not_depend_on_what_this_page_reaches() {
     let mut cluster = Cluster::default();
-    cluster.learn_view(vertex("000"), &view());
-    cluster.learn_socket(vertex("000"), Socket::Open);
-    for unreached in vertex("000").neighbours() {
+    cluster.learn_view(named("000"), &view());
+    cluster.learn_socket(named("000"), Socket::Open);
+    for unreached in ["001", "010", "100"].map(named) {
         cluster.learn_socket(unreached, Socket::Closed);
     }
-    assert_eq!((cluster.count(Health::Up), cluster.reached()), (8, vec![vertex("000")]));
-    cluster.learn_state(vertex("000"), vertex("100"), NodeState::Failed);
-    assert_eq!(cluster.health(vertex("100")), Health::Failed);
-    assert!(!cluster.nodes[&vertex("100")].says_that_it_fails(), "it may be cut off");
+    assert_eq!((cluster.count(Health::Up), cluster.reached()), (8, vec![named("000")]));
+    cluster.learn_state(named("000"), named("100"), NodeState::Failed);
+    assert_eq!(cluster.health(named("100")), Health::Failed);
+    assert!(!cluster.nodes[&named("100")].says_that_it_fails(), "it may be cut off");
 }
 
 #[test]
 fn while_the_other_sockets_are_opening_the_first_view_tells_how_each_node_and_link_is() {
     let mut cluster = Cluster::default();
-    cluster.learn_socket(vertex("000"), Socket::Open);
-    cluster.learn_view(vertex("000"), &view());
+    cluster.learn_socket(named("000"), Socket::Open);
+    cluster.learn_view(named("000"), &view());
     assert_eq!(cluster.count(Health::Up), 8);
     assert!(cluster.edges().iter().all(|(a, b)| cluster.edge_health(*a, *b) == EdgeHealth::Up));
 }
@@ -61,41 +61,41 @@ fn while_the_other_sockets_are_opening_the_first_view_tells_how_each_node_and_li
 #[test]
 fn without_any_connection_nothing_is_known_not_even_who_led() {
     let mut cluster = open_cluster();
-    cluster.learn_leader(vertex("100"), 2, Some(vertex("100")));
-    for node in Dimension::new(3).unwrap().vertices() {
+    cluster.learn_leader(named("100"), 2, Some(named("100")));
+    for node in cluster.all_nodes() {
         cluster.learn_socket(node, Socket::Closed);
     }
     assert_eq!(cluster.count(Health::Unknown), 8);
-    assert_eq!(cluster.service(vertex("100")), &Service::Unknown);
-    assert_eq!(cluster.edge_health(vertex("100"), vertex("101")), EdgeHealth::Unknown);
+    assert_eq!(cluster.service(named("100")), &Service::Unknown);
+    assert_eq!(cluster.edge_health(named("100"), named("101")), EdgeHealth::Unknown);
 }
 
 #[test]
 fn one_that_is_cut_off_from_a_receiver_does_not_know_what_arrives_there() {
-    let (a, b) = (vertex("100"), vertex("101"));
+    let (a, b) = (named("100"), named("101"));
     let mut cluster = Cluster::default();
-    cluster.learn_view(vertex("110"), &view());
-    cluster.learn_state(vertex("000"), b, NodeState::Failed);
-    cluster.learn_link(vertex("000"), a, b, false);
+    cluster.learn_view(named("110"), &view());
+    cluster.learn_state(named("000"), b, NodeState::Failed);
+    cluster.learn_link(named("000"), a, b, false);
     assert_eq!(cluster.link(a, b).arrives(), Some(true));
-    cluster.learn_link(vertex("110"), a, b, false);
+    cluster.learn_link(named("110"), a, b, false);
     assert_eq!(cluster.link(a, b).arrives(), Some(false));
 }
 
 #[test]
 fn how_full_a_node_is_that_comes_back_is_not_told_before_the_others_told_how_much_there_is() {
     let mut cluster = open_cluster();
-    cluster.learn_status(vertex("100"), &recovering("100", 5, 5));
-    assert_eq!(cluster.filled(vertex("100")), None, "5 of its own 5 is not all");
+    cluster.learn_status(named("100"), &recovering("100", 5, 5));
+    assert_eq!(cluster.filled(named("100")), None, "5 of its own 5 is not all");
     let other = NodeStatus { state: NodeState::Up, ..recovering("101", 20, 20) };
     let groups = other.groups.iter().map(|group| GroupStatus { role: Role::Leader, ..group.clone() }).collect();
-    cluster.learn_status(vertex("101"), &NodeStatus { groups, ..other });
-    assert_eq!(cluster.filled(vertex("100")), Some(0.25));
+    cluster.learn_status(named("101"), &NodeStatus { groups, ..other });
+    assert_eq!(cluster.filled(named("100")), Some(0.25));
 }
 
 #[test]
 fn an_edge_is_cut_both_ways_one_way_slow_or_idle() {
-    let (a, b) = (vertex("100"), vertex("101"));
+    let (a, b) = (named("100"), named("101"));
     let mut cluster = open_cluster();
     assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
     cluster.learn_conditions(a, b, LinkConditions { delay_ms: 200, ..LinkConditions::PERFECT });
@@ -113,9 +113,9 @@ fn an_edge_is_cut_both_ways_one_way_slow_or_idle() {
 
 #[test]
 fn the_receiver_knows_best_whether_frames_arrive() {
-    let (a, b) = (vertex("100"), vertex("101"));
+    let (a, b) = (named("100"), named("101"));
     let mut cluster = open_cluster();
-    cluster.learn_link(vertex("000"), a, b, false);
+    cluster.learn_link(named("000"), a, b, false);
     assert_eq!(cluster.edge_health(a, b), EdgeHealth::Up);
     cluster.learn_link(b, a, b, false);
     assert_eq!(cluster.edge_health(a, b), EdgeHealth::OneWay { from: b, to: a });
@@ -123,27 +123,27 @@ fn the_receiver_knows_best_whether_frames_arrive() {
 
 #[test]
 fn an_older_term_never_unseats_a_leader() {
-    let group = vertex("100");
+    let group = named("100");
     let mut cluster = open_cluster();
-    cluster.learn_leader(group, 4, Some(vertex("101")));
-    cluster.learn_leader(group, 3, Some(vertex("100")));
+    cluster.learn_leader(group, 4, Some(named("101")));
+    cluster.learn_leader(group, 3, Some(named("100")));
     cluster.learn_leader(group, 4, None);
-    assert_eq!(cluster.leader_of(group), Some(vertex("101")));
+    assert_eq!(cluster.leader_of(group), Some(named("101")));
     cluster.learn_leader(group, 5, None);
     assert_eq!(cluster.leader_of(group), None);
-    assert!(cluster.led_by(vertex("101")).is_empty());
+    assert!(cluster.led_by(named("101")).is_empty());
 }
 
 #[test]
 fn a_leader_that_crashed_leads_no_more_though_nobody_said_so() {
-    let group = vertex("100");
+    let (group, leader) = (named("100"), named("100"));
     let mut cluster = open_cluster();
-    cluster.learn_leader(group, 2, Some(group));
-    assert_eq!(cluster.acting_leader(group), Some(group));
-    cluster.learn_socket(group, Socket::Closed);
-    cluster.learn_state(vertex("101"), group, NodeState::Up);
-    assert_eq!(cluster.acting_leader(group), Some(group), "only this page cannot reach it");
-    cluster.learn_state(vertex("101"), group, NodeState::Failed);
+    cluster.learn_leader(group, 2, Some(leader));
+    assert_eq!(cluster.acting_leader(group), Some(leader));
+    cluster.learn_socket(leader, Socket::Closed);
+    cluster.learn_state(named("101"), leader, NodeState::Up);
+    assert_eq!(cluster.acting_leader(group), Some(leader), "only this page cannot reach it");
+    cluster.learn_state(named("101"), leader, NodeState::Failed);
     assert_eq!(cluster.acting_leader(group), None);
 }
 
@@ -155,21 +155,23 @@ fn a_cube_has_its_edges_once() {
 /// A healthy cluster, as one node reports it.
 fn view() -> ClusterView {
     let dimension = Dimension::new(3).unwrap();
-    let node = |node: Vertex| NodeView {
+    let seating = Seating::founding(dimension);
+    let node = |node: HostId| NodeView {
         node,
         address: "127.0.0.1:8000".into(),
         state: NodeState::Up,
         incarnation: 1,
-        leads: vec![node],
+        leads: seating.vertex_of(node).into_iter().collect(),
     };
-    let links = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| LinkView { from, to, up: true }));
-    ClusterView { dimension, nodes: dimension.vertices().map(node).collect(), links: links.collect() }
+    let links_of = |from| seating.neighbours(from).map(move |to| LinkView { from, to, up: true });
+    let links = seating.hosts().flat_map(links_of).collect();
+    ClusterView { dimension, nodes: seating.hosts().map(node).collect(), links }
 }
 
 /// The status of a node that is catching up in group 100.
 fn recovering(node: &str, applied: u64, commit: u64) -> NodeStatus {
     let group = GroupStatus {
-        home: vertex("100"),
+        home: named("100"),
         role: Role::Learner,
         term: 2,
         leader: None,
@@ -177,8 +179,8 @@ fn recovering(node: &str, applied: u64, commit: u64) -> NodeStatus {
         obstacle: None,
         voters_up: 1,
         voters_needed: 1,
-        voters: vec![vertex("101")],
-        learners: vec![vertex("100")],
+        voters: vec![named("101")],
+        learners: vec![named("100")],
         last_index: commit,
         commit_index: commit,
         applied_index: applied,
@@ -188,7 +190,7 @@ fn recovering(node: &str, applied: u64, commit: u64) -> NodeStatus {
         messages: 0,
     };
     NodeStatus {
-        node: vertex(node),
+        node: named(node),
         incarnation: 1,
         state: NodeState::Recovering,
         version: String::new(),

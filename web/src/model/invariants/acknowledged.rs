@@ -10,9 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Dimension;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Done, Location};
 use cubecast_core::wire::event::Event;
 
@@ -105,10 +107,10 @@ fn fewest_replicas(dimension: Dimension) -> usize {
     voters / 2 + 1
 }
 
-fn check_replicas(topic: &TopicName, offset: Offset, replicas: &[Vertex], dimension: Dimension) -> Checked {
+fn check_replicas(topic: &TopicName, offset: Offset, replicas: &[HostId], dimension: Dimension) -> Checked {
     let home = placement::home(topic.as_str(), dimension);
-    if let Some(stranger) = replicas.iter().find(|replica| !placement::members(home).any(|member| member == **replica))
-    {
+    let members = Seating::founding(dimension).members(GroupId::of(home));
+    if let Some(stranger) = replicas.iter().find(|replica| !members.contains(replica)) {
         return Err(format!("{topic} #{offset} is reported on {stranger}, which is not a replica: its home is {home}"));
     }
     let fewest = fewest_replicas(dimension);

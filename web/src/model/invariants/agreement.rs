@@ -9,7 +9,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
 use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::{Done, Message};
@@ -33,7 +33,7 @@ pub struct Agreement {
 struct Sighting {
     fingerprint: u64,
     /// The node that served the read; `None` for a push.
-    by: Option<Vertex>,
+    by: Option<HostId>,
 }
 
 impl Agreement {
@@ -57,7 +57,7 @@ impl Agreement {
         }
     }
 
-    fn compare(&mut self, now_ms: u64, topic: &TopicName, message: &Message, by: Option<Vertex>) -> Checked {
+    fn compare(&mut self, now_ms: u64, topic: &TopicName, message: &Message, by: Option<HostId>) -> Checked {
         if self.deleted.is_settling(now_ms, topic) {
             return Ok(0);
         }
@@ -106,7 +106,7 @@ fn fingerprint(message: &Message) -> u64 {
     hasher.finish()
 }
 
-fn source(by: Option<Vertex>) -> String {
+fn source(by: Option<HostId>) -> String {
     by.map_or_else(|| "a push".to_owned(), |node| format!("a read at {node}"))
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::states::Role;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Done;
@@ -51,7 +52,7 @@ impl Leaders {
         }
     }
 
-    fn compare(&mut self, group: Vertex, term: u64, node: Vertex, at_us: u64) -> Checked {
+    fn compare(&mut self, group: Vertex, term: u64, node: HostId, at_us: u64) -> Checked {
         let said = Leadership { group, term, node, at: Instant(at_us) };
         let first = *self.known.entry((group, term)).or_insert_with(|| {
             self.order.push_back((group, term));
@@ -68,15 +69,15 @@ impl Leaders {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{evidence, leads, told, vertex};
+    use super::super::story::{evidence, leads, named, told};
     use super::*;
 
     #[test]
     fn a_follower_that_names_another_leader_in_the_same_term_is_found() {
         let mut leaders = Leaders::default();
         let follows = |node: &str, leader: &str, term| {
-            let leader = Some(vertex(leader));
-            told(node, Event::RoleChanged { group: vertex("100"), role: Role::Follower, term, leader })
+            let leader = Some(named(leader));
+            told(node, Event::RoleChanged { group: named("100"), role: Role::Follower, term, leader })
         };
         assert_eq!(leaders.check(evidence(&leads("100", "100", 3))), Ok(1));
         assert_eq!(leaders.check(evidence(&follows("101", "100", 3))), Ok(1));
@@ -88,7 +89,7 @@ mod tests {
     #[test]
     fn a_node_that_knows_no_leader_accuses_nobody() {
         let mut leaders = Leaders::default();
-        let candidate = Event::RoleChanged { group: vertex("100"), role: Role::Candidate, term: 9, leader: None };
+        let candidate = Event::RoleChanged { group: named("100"), role: Role::Candidate, term: 9, leader: None };
         assert_eq!(leaders.check(evidence(&told("101", candidate))), Ok(0));
     }
 

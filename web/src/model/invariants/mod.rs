@@ -194,7 +194,7 @@ impl Invariants {
 pub(super) mod story {
     //! Short constructors of the actions that a page receives.
 
-    use cubecast_core::cube::{Dimension, Vertex};
+    use cubecast_core::cube::Dimension;
     use cubecast_core::names::{Offset, PublisherId, SubscriberId, TopicId, TopicName};
     use cubecast_core::states::Role;
     use cubecast_core::time::Timestamp;
@@ -204,6 +204,7 @@ pub(super) mod story {
     use super::Evidence;
     use crate::model::Action;
     use crate::model::cluster::Cluster;
+    pub use crate::testing::named;
 
     /// What a rule can check of an action.
     pub fn evidence(action: &Action) -> Evidence<'_> {
@@ -215,10 +216,6 @@ pub(super) mod story {
         }
     }
 
-    pub fn vertex(name: &str) -> Vertex {
-        name.parse().unwrap()
-    }
-
     pub fn topic() -> TopicName {
         TopicName::new("news").unwrap()
     }
@@ -228,25 +225,25 @@ pub(super) mod story {
     }
 
     pub fn told(node: &str, event: Event) -> Action {
-        Action::Event(WatchEvent { node: vertex(node), time: Timestamp(0), at_us: 0, trace: None, event })
+        Action::Event(WatchEvent { node: named(node), time: Timestamp(0), at_us: 0, trace: None, event })
     }
 
     pub fn leads(node: &str, group: &str, term: u64) -> Action {
-        let leader = Some(vertex(node));
-        told(node, Event::RoleChanged { group: vertex(group), role: Role::Leader, term, leader })
+        let leader = Some(named(node));
+        told(node, Event::RoleChanged { group: named(group), role: Role::Leader, term, leader })
     }
 
     pub fn deleted(node: &str) -> Action {
-        told(node, Event::TopicDeleted { topic: topic(), group: vertex("100") })
+        told(node, Event::TopicDeleted { topic: topic(), group: named("100") })
     }
 
     pub fn answered(by: &str, done: Done) -> Action {
-        let answer = Answer { id: None, served_by: vertex(by), hops: None, result: Ok(done) };
-        Action::Answered { asked: vertex(by), answer }
+        let answer = Answer { id: None, served_by: named(by), hops: None, result: Ok(done) };
+        Action::Answered { asked: named(by), answer }
     }
 
     pub fn published(offset: u64, replicas: &[&str]) -> Action {
-        let replicas = replicas.iter().map(|name| vertex(name)).collect();
+        let replicas = replicas.iter().map(|name| named(name)).collect();
         let done = Done::Published { topic: topic(), offset: Some(Offset(offset)), replicas, repeated: false };
         answered("100", done)
     }
@@ -276,7 +273,7 @@ pub(super) mod story {
     pub fn located(lasts: [Option<u64>; 4]) -> Action {
         let nodes = ["100", "101", "110", "000"].into_iter().zip(lasts);
         let replicas = nodes.map(|(node, last)| answer::Replica {
-            node: vertex(node),
+            node: named(node),
             alive: last.is_some(),
             last_offset: last.map(Offset),
             lag: None,
@@ -287,7 +284,7 @@ pub(super) mod story {
             Done::Located(Location {
                 topic: topic(),
                 exists: true,
-                home: vertex("100"),
+                home: named("100"),
                 neighbours: Vec::new(),
                 leader: None,
                 members: replicas.collect(),

@@ -8,7 +8,7 @@ mod view;
 
 use std::rc::Rc;
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::answer::Delivery;
 
@@ -96,7 +96,7 @@ impl State {
         }
     }
 
-    fn change_socket(&mut self, node: Vertex, socket: Socket) {
+    fn change_socket(&mut self, node: HostId, socket: Socket) {
         let known = self.cluster.nodes.get(&node).map(|known| known.socket).unwrap_or_default();
         match (&known, &socket) {
             (Socket::Open, Socket::Closed) => self.note(Fact::ConnectionLost(node)),

@@ -2,6 +2,8 @@
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::faults::LinkConditions;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode};
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
@@ -17,7 +19,7 @@ use crate::model::xray::Xray;
 
 impl State {
     /// The parts of "Look closer" come first: they compare the answer with what was known before.
-    pub(super) fn learn_answer(&mut self, asked: Vertex, answer: &Answer) {
+    pub(super) fn learn_answer(&mut self, asked: HostId, answer: &Answer) {
         if self.closer.xray.topic.is_some() {
             let now_ms = self.now_ms;
             self.placed_xray().learn_answer(now_ms, answer);
@@ -30,14 +32,14 @@ impl State {
     }
 
     /// A failing node still answers, but only that it is failing.
-    fn note_failing(&mut self, node: Vertex, answer: &Answer) {
+    fn note_failing(&mut self, node: HostId, answer: &Answer) {
         let is_failing = matches!(&answer.result, Err(failure) if failure.code == ErrorCode::NodeFailed);
         if is_failing && answer.served_by == node {
             self.learn_state(node, node, NodeState::Failed);
         }
     }
 
-    fn learn_result(&mut self, asked: Vertex, answer: &Answer) {
+    fn learn_result(&mut self, asked: HostId, answer: &Answer) {
         let Ok(done) = &answer.result else { return };
         match done {
             Done::Cluster(view) => self.cluster.change().learn_view(answer.served_by, view),
@@ -85,7 +87,7 @@ impl State {
         xray
     }
 
-    fn learn_change(&mut self, by: Vertex, event: &Event) {
+    fn learn_change(&mut self, by: HostId, event: &Event) {
         match event {
             Event::NodeState { subject, state } => self.learn_state(by, *subject, *state),
             Event::LinkState { from, to, up } => self.learn_link(by, *from, *to, *up),
@@ -131,7 +133,7 @@ impl State {
         }
     }
 
-    fn learn_state(&mut self, by: Vertex, subject: Vertex, state: NodeState) {
+    fn learn_state(&mut self, by: HostId, subject: HostId, state: NodeState) {
         let before = self.cluster.health(subject);
         self.cluster.change().learn_state(by, subject, state);
         let after = self.cluster.health(subject);
@@ -148,7 +150,7 @@ impl State {
         });
     }
 
-    fn learn_return(&mut self, node: Vertex, incarnation: u32) {
+    fn learn_return(&mut self, node: HostId, incarnation: u32) {
         let known = self.cluster.nodes.get(&node).map_or(incarnation, |known| known.incarnation);
         self.reports.change().forget(|panel, report| panel == Panel::Node && !report.running && report.stops(node));
         let cluster = self.cluster.change();
@@ -160,7 +162,7 @@ impl State {
 
     /// A link that goes silent between two healthy nodes is reported, and so is its recovery. Links that go silent
     /// because their node stopped are covered by the node's entry.
-    fn learn_link(&mut self, by: Vertex, from: Vertex, to: Vertex, up: bool) {
+    fn learn_link(&mut self, by: HostId, from: HostId, to: HostId, up: bool) {
         let before = self.cluster.edge_health(from, to);
         self.cluster.change().learn_link(by, from, to, up);
         let after = self.cluster.edge_health(from, to);
@@ -178,7 +180,7 @@ impl State {
         }
     }
 
-    fn learn_conditions(&mut self, from: Vertex, to: Vertex, conditions: LinkConditions) {
+    fn learn_conditions(&mut self, from: HostId, to: HostId, conditions: LinkConditions) {
         if self.cluster.link(from, to).conditions == conditions {
             return;
         }
@@ -186,7 +188,7 @@ impl State {
         self.note(Fact::LinkConditions { from, to, conditions });
     }
 
-    fn learn_role(&mut self, by: Vertex, group: Vertex, role: Role, term: u64, leader: Option<Vertex>) {
+    fn learn_role(&mut self, by: HostId, group: Vertex, role: Role, term: u64, leader: Option<HostId>) {
         let leader = if role == Role::Leader { Some(by) } else { leader };
         let before = self.cluster.leader_of(group);
         self.cluster.change().learn_leader(group, term, leader);
@@ -197,7 +199,7 @@ impl State {
     }
 
     /// Only the leader's report counts, for all members.
-    fn learn_members(&mut self, by: Vertex, group: Vertex, voters: &[Vertex], learners: &[Vertex]) {
+    fn learn_members(&mut self, by: HostId, group: Vertex, voters: &[HostId], learners: &[HostId]) {
         if self.cluster.leader_of(group) != Some(by) {
             return;
         }
@@ -206,8 +208,8 @@ impl State {
     }
 
     /// A frame that was dropped for lack of a route has no edge to be drawn on.
-    fn see_frame(&mut self, from: Vertex, to: Vertex, what: FrameKind, dropped: bool) {
-        if from.edge_to(to).is_none() {
+    fn see_frame(&mut self, from: HostId, to: HostId, what: FrameKind, dropped: bool) {
+        if Seating::founded_by(from).edge(from, to).is_none() {
             return;
         }
         if self.show_background || !is_background(what) {
@@ -216,7 +218,7 @@ impl State {
         }
     }
 
-    fn expect_return(&mut self, node: Vertex, duration_ms: u64) {
+    fn expect_return(&mut self, node: HostId, duration_ms: u64) {
         let returns_at_ms = self.now_ms + duration_ms;
         if let Some(node) = self.cluster.change().nodes.get_mut(&node) {
             node.returns_at_ms = Some(returns_at_ms);

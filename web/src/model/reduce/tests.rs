@@ -1,7 +1,9 @@
 use cubecast_core::client::ClientError;
 use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicId, TopicName};
+use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{
@@ -20,20 +22,21 @@ use crate::model::report::{Remark, TaskChange};
 use crate::model::shared::Shared;
 use crate::model::task::Panel;
 use crate::model::traffic::{MAX_PULSES, PULSE_MS};
+use crate::testing::named;
 
 #[test]
 fn a_node_that_stops_is_failed_and_counts_down_until_it_is_back() {
     let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 10_000 });
-    assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
-    assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, Some(11_000));
+    assert_eq!(state.cluster.health(named("100")), Health::Failed);
+    assert_eq!(state.cluster.nodes[&named("100")].returns_at_ms, Some(11_000));
     let state = state.told("100", Event::Returned { incarnation: 1 });
-    assert_eq!(state.cluster.health(vertex("100")), Health::Recovering);
-    assert_eq!(state.cluster.nodes[&vertex("100")].returns_at_ms, None);
+    assert_eq!(state.cluster.health(named("100")), Health::Recovering);
+    assert_eq!(state.cluster.nodes[&named("100")].returns_at_ms, None);
 }
 
 #[test]
 fn a_node_that_lost_its_disk_returns_as_another() {
-    let node = vertex("100");
+    let node = named("100");
     let back = |incarnation| running().told("100", Event::Returned { incarnation }).feed.entries[0].fact.clone();
     assert_eq!(back(1), Fact::Returned { node, is_new: false });
     assert_eq!(back(7), Fact::Returned { node, is_new: true });
@@ -41,38 +44,38 @@ fn a_node_that_lost_its_disk_returns_as_another() {
 
 #[test]
 fn a_wiped_node_shows_nothing_of_what_it_was_and_leads_nothing_until_it_says_so() {
-    let (node, term) = (vertex("100"), 3);
-    let leads = Event::RoleChanged { group: node, role: Role::Leader, term, leader: Some(node) };
+    let (node, group, term) = (named("100"), named("100"), 3);
+    let leads = Event::RoleChanged { group, role: Role::Leader, term, leader: Some(node) };
     let state = running().told("100", leads.clone()).with(status("100"));
-    assert!(state.cluster.led_by(node) == [node] && state.cluster.nodes[&node].status.is_some());
+    assert!(state.cluster.led_by(node) == [group] && state.cluster.nodes[&node].status.is_some());
     let state = state.told("100", Event::Stopped { mode: StopMode::Wipe, duration_ms: 5_000 });
     assert!(state.cluster.led_by(node).is_empty() && state.cluster.nodes[&node].status.is_none());
     let state = state.told("100", Event::Returned { incarnation: 2 });
     assert!(state.cluster.led_by(node).is_empty(), "nobody was told to lead in its place yet");
     let state = state.told("100", Event::NodeState { subject: node, state: NodeState::Up }).told("100", leads);
-    assert_eq!(state.cluster.led_by(node), [node]);
+    assert_eq!(state.cluster.led_by(node), [group]);
 }
 
 #[test]
 fn a_node_that_answers_that_it_is_failing_is_shown_as_failed() {
     let answer = Answer {
         id: None,
-        served_by: vertex("100"),
+        served_by: named("100"),
         hops: None,
         result: Err(ErrorCode::NodeFailed.because("I am stopped by a requested fault")),
     };
-    let state = running().with(Action::Answered { asked: vertex("100"), answer });
-    assert_eq!(state.cluster.health(vertex("100")), Health::Failed);
+    let state = running().with(Action::Answered { asked: named("100"), answer });
+    assert_eq!(state.cluster.health(named("100")), Health::Failed);
 }
 
 #[test]
 fn a_lost_socket_is_told_once_and_so_is_its_return() {
-    let closed = || Action::SocketChanged { node: vertex("100"), socket: Socket::Closed };
+    let closed = || Action::SocketChanged { node: named("100"), socket: Socket::Closed };
     let state = running().with(closed()).with(closed());
     assert_eq!(state.feed.entries.len(), 1);
-    let state = state.with(Action::SocketChanged { node: vertex("100"), socket: Socket::Open });
+    let state = state.with(Action::SocketChanged { node: named("100"), socket: Socket::Open });
     assert_eq!(state.feed.entries.len(), 2);
-    assert_eq!(state.feed.entries[0].fact, Fact::ConnectionRestored(vertex("100")));
+    assert_eq!(state.feed.entries[0].fact, Fact::ConnectionRestored(named("100")));
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn the_state_of_a_cluster_that_runs_well_is_no_news() {
 
 #[test]
 fn every_frame_of_a_burst_counts_and_as_many_as_can_be_seen_are_drawn() {
-    let sent = || event("100", Event::FrameSent { to: vertex("101"), what: FrameKind::Append, group: None });
+    let sent = || event("100", Event::FrameSent { to: named("101"), what: FrameKind::Append, group: None });
     let burst: Vec<_> = (0..MAX_PULSES + 50).map(|_| sent()).collect();
     let state = running().after(Moment { now_ms: 2_000, actions: burst });
     assert_eq!(state.traffic.seen, MAX_PULSES as u64 + 50);
@@ -93,7 +96,7 @@ fn every_frame_of_a_burst_counts_and_as_many_as_can_be_seen_are_drawn() {
 
 #[test]
 fn heartbeats_are_drawn_only_when_asked_for() {
-    let beat = Event::FrameSent { to: vertex("101"), what: FrameKind::Heartbeat, group: None };
+    let beat = Event::FrameSent { to: named("101"), what: FrameKind::Heartbeat, group: None };
     assert!(running().told("100", beat.clone()).traffic.pulses.is_empty());
     assert_eq!(running().with(ViewAction::ShowBackground(true)).told("100", beat).traffic.pulses.len(), 1);
 }
@@ -103,13 +106,12 @@ fn a_topic_told_by_four_replicas_is_one_topic_and_one_entry() {
     let topic = TopicName::new("news").unwrap();
     let mut state = running();
     for node in ["100", "101", "110", "000"] {
-        state = state.told(node, Event::TopicCreated { topic: topic.clone(), group: vertex("100") });
-        state =
-            state.told(node, Event::ReplicaStored { topic: topic.clone(), group: vertex("100"), offset: Offset(0) });
+        state = state.told(node, Event::TopicCreated { topic: topic.clone(), group: named("100") });
+        state = state.told(node, Event::ReplicaStored { topic: topic.clone(), group: named("100"), offset: Offset(0) });
     }
     assert_eq!(state.topics.topics[&topic].messages, 1);
     assert_eq!(state.feed.entries.len(), 2);
-    let replicas = ["100", "101", "110", "000"].map(vertex).to_vec();
+    let replicas = ["100", "101", "110", "000"].map(named).to_vec();
     let stored = Stored { topic, first: Offset(0), last: Offset(0), replicas };
     assert_eq!(state.feed.entries[0].fact, Fact::Stored(stored));
 }
@@ -144,7 +146,7 @@ fn that_there_is_no_such_topic_is_over_when_there_is_one() {
         .with(task(Panel::Publish, 1, TaskChange::Ended));
     assert_eq!(state.reports.by_panel[&Panel::Publish].failed_ms, Some(1_000));
     let topic = TopicName::new("news").unwrap();
-    let state = state.told("100", Event::TopicCreated { topic, group: vertex("100") });
+    let state = state.told("100", Event::TopicCreated { topic, group: named("100") });
     assert!(state.reports.by_panel.is_empty());
 }
 
@@ -155,18 +157,18 @@ fn what_was_done_with_a_topic_goes_with_it_but_for_the_word_that_it_is_deleted()
     let goal = Some(client::Action::Write(client::Write::DeleteTopic { publisher, topic: topic.clone() }));
     let state = running()
         .with(ViewAction::ChooseTopic("news".into()))
-        .told("100", Event::TopicCreated { topic: topic.clone(), group: vertex("100") })
+        .told("100", Event::TopicCreated { topic: topic.clone(), group: named("100") })
         .with(task(Panel::Pull, 1, TaskChange::Started { goal: None }))
         .with(task(Panel::Pull, 1, TaskChange::Ended))
         .with(task(Panel::Topic, 2, TaskChange::Started { goal }))
         .with(task(Panel::Topic, 2, TaskChange::Ended))
-        .told("100", Event::TopicDeleted { topic, group: vertex("100") });
+        .told("100", Event::TopicDeleted { topic, group: named("100") });
     assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Topic]);
 }
 
 #[test]
 fn that_a_node_is_away_for_a_while_is_over_when_it_is_back_and_is_not_said_of_another() {
-    let node = vertex("100");
+    let node = named("100");
     let goal = Some(client::Action::Admin(client::Admin::StopNode {
         node: Some(node),
         mode: StopMode::Crash,
@@ -178,7 +180,7 @@ fn that_a_node_is_away_for_a_while_is_over_when_it_is_back_and_is_not_said_of_an
         TaskChange::Ended,
     ));
     assert!(state.reports.of_nodes(Panel::Node, &[node]).is_some());
-    assert_eq!(state.reports.of_nodes(Panel::Node, &[vertex("101")]), None);
+    assert_eq!(state.reports.of_nodes(Panel::Node, &[named("101")]), None);
     let state = state.told("100", Event::Returned { incarnation: 1 });
     assert_eq!(state.reports.of_nodes(Panel::Node, &[node]), None);
 }
@@ -218,7 +220,7 @@ fn a_subscription_that_was_refused_is_not_one_and_one_that_stands_survives_a_lat
 #[test]
 fn a_cut_is_told_once_though_both_ends_tell() {
     let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
-    let (from, to) = (vertex("100"), vertex("101"));
+    let (from, to) = (named("100"), named("101"));
     let state = running()
         .told("100", Event::LinkConditions { from, to, conditions: cut })
         .told("101", Event::LinkState { from, to, up: false })
@@ -229,7 +231,7 @@ fn a_cut_is_told_once_though_both_ends_tell() {
 
 #[test]
 fn a_link_that_goes_silent_with_its_node_is_no_news_of_its_own() {
-    let (from, to) = (vertex("100"), vertex("101"));
+    let (from, to) = (named("100"), named("101"));
     let silent = |up| Event::LinkState { from, to, up };
     let state = running().told("100", Event::Stopped { mode: StopMode::Crash, duration_ms: 1 });
     let state =
@@ -241,15 +243,15 @@ fn a_link_that_goes_silent_with_its_node_is_no_news_of_its_own() {
 
 #[test]
 fn an_election_is_told_by_its_winner_only() {
-    let lead = |role| Event::RoleChanged { group: vertex("100"), role, term: 7, leader: Some(vertex("101")) };
+    let lead = |role| Event::RoleChanged { group: named("100"), role, term: 7, leader: Some(named("101")) };
     let state = running().told("101", lead(Role::Leader)).told("110", lead(Role::Follower));
-    assert_eq!(state.cluster.leader_of(vertex("100")), Some(vertex("101")));
+    assert_eq!(state.cluster.leader_of(named("100")), Some(named("101")));
     assert_eq!(state.feed.entries.len(), 1);
 }
 
 #[test]
 fn a_violation_freezes_what_is_seen_keeps_the_evidence_and_can_be_dismissed() {
-    let opened = Action::SocketChanged { node: vertex("110"), socket: Socket::Open };
+    let opened = Action::SocketChanged { node: named("110"), socket: Socket::Open };
     let state = unheard().at(900, opened).at(1_000, leads("100", "100", 4)).at(2_000, leads("101", "100", 4));
     let violation = state.closer.invariants.violation.clone().unwrap();
     assert_eq!((violation.at_ms, violation.events.len()), (2_000, 2));
@@ -257,7 +259,7 @@ fn a_violation_freezes_what_is_seen_keeps_the_evidence_and_can_be_dismissed() {
 
     let crash = event("110", Event::Stopped { mode: StopMode::Crash, duration_ms: 60_000 });
     let state = state.at(3_000, crash);
-    let failed = |state: &State| state.cluster.health(vertex("110")).name();
+    let failed = |state: &State| state.cluster.health(named("110")).name();
     assert_eq!((failed(&state), failed(&state.seen())), ("failed", "unknown"), "beneath, it goes on");
 
     let state = state.at(4_000, ViewAction::DismissViolation);
@@ -303,10 +305,6 @@ fn unheard() -> State {
     State { cluster: Shared::<Cluster>::from(cube()), ..State::default() }
 }
 
-fn vertex(text: &str) -> Vertex {
-    text.parse().unwrap()
-}
-
 fn task(panel: Panel, task: u64, change: TaskChange) -> Action {
     Action::Task { panel, task, change }
 }
@@ -316,11 +314,11 @@ fn unanswered() -> Remark {
 }
 
 fn answer(result: Result<Done, Failure>) -> Answer {
-    Answer { id: None, served_by: vertex("100"), hops: None, result }
+    Answer { id: None, served_by: named("100"), hops: None, result }
 }
 
 fn status(name: &str) -> Action {
-    let node = vertex(name);
+    let node = named(name);
     let status = NodeStatus {
         node,
         incarnation: 1,
@@ -339,7 +337,7 @@ fn status(name: &str) -> Action {
 }
 
 fn event(node: &str, event: Event) -> Action {
-    let node = vertex(node);
+    let node = named(node);
     Action::Event(WatchEvent { node, time: Timestamp(0), at_us: 0, trace: None, event })
 }
 
@@ -366,16 +364,18 @@ impl State {
 /// Eight healthy nodes, each reported by itself.
 fn running() -> State {
     let dimension = Dimension::new(3).unwrap();
-    let up = |node: Vertex| NodeView {
+    let seating = Seating::founding(dimension);
+    let up = |node: HostId| NodeView {
         node,
-        address: format!("127.0.0.1:{}", 8000 + node.index()),
+        address: format!("127.0.0.1:{}", 8000 + node.number() % 8),
         state: NodeState::Up,
         incarnation: 1,
-        leads: vec![node],
+        leads: seating.vertex_of(node).into_iter().collect(),
     };
-    let links = dimension.vertices().flat_map(|from| from.neighbours().map(move |to| LinkView { from, to, up: true }));
-    let view = ClusterView { dimension, nodes: dimension.vertices().map(up).collect(), links: links.collect() };
-    let opened = dimension.vertices().flat_map(|node| {
+    let links_of = |from| seating.neighbours(from).map(move |to| LinkView { from, to, up: true });
+    let links = seating.hosts().flat_map(links_of).collect();
+    let view = ClusterView { dimension, nodes: seating.hosts().map(up).collect(), links };
+    let opened = seating.hosts().flat_map(|node| {
         let answer = Answer { id: None, served_by: node, hops: None, result: Ok(Done::Cluster(view.clone())) };
         [Action::SocketChanged { node, socket: Socket::Open }, Action::Answered { asked: node, answer }]
     });

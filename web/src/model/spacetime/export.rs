@@ -107,7 +107,7 @@ fn steps(story: &Story) -> Vec<Step> {
 fn host(lane: Lane) -> String {
     match lane {
         Lane::Client => "client".to_owned(),
-        Lane::Node(vertex) => format!("node-{vertex}"),
+        Lane::Node(node) => format!("node-{node}"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is recorded of events and requests.
 
-use cubecast_core::cube::Vertex;
-use cubecast_core::identity::TraceId;
+use cubecast_core::identity::{HostId, TraceId};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::wire::event::WatchEvent;
 
@@ -20,7 +19,7 @@ pub struct Request {
     /// Identifies the request's events.
     pub trace: TraceId,
     /// The node that received it.
-    pub node: Vertex,
+    pub node: HostId,
     /// The action's name in the protocol.
     pub action: String,
     /// The topic or other name that it is about.

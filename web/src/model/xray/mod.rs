@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::faults::StopMode;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Answer, Done, Location};
 use cubecast_core::wire::event::{Event, WatchEvent};
 
@@ -43,13 +45,13 @@ pub struct Xray {
     /// When `locate` last reported the replicas' state, milliseconds since 1970.
     pub located_ms: Option<u64>,
     /// Nodes that report only one in this many of their frequent events.
-    samples: BTreeMap<Vertex, u32>,
+    samples: BTreeMap<HostId, u32>,
 }
 
 /// The messages of one replica.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ReplicaView {
-    pub node: Vertex,
+    pub node: HostId,
     /// The offset after the last message that can be read here; `None` without a report.
     pub readable: Option<u64>,
     /// The offset after the last message known to be on its disk.
@@ -176,7 +178,7 @@ impl Xray {
     }
 
     /// Records that this node reports only one in `sample` of its frequent events.
-    pub fn learn_sample(&mut self, node: Vertex, sample: u32) {
+    pub fn learn_sample(&mut self, node: HostId, sample: u32) {
         self.samples.insert(node, sample);
     }
 
@@ -259,26 +261,28 @@ impl Xray {
 
     /// Sets the replicas of the chosen topic, once the dimension is known.
     pub fn place(&mut self, cluster: &Cluster) {
-        let (Some(topic), Some(dimension), true) = (&self.topic, cluster.dimension, self.replicas.is_empty()) else {
+        let (Some(topic), Some(seating), true) = (&self.topic, cluster.seating(), self.replicas.is_empty()) else {
             return;
         };
-        let home = placement::home(topic.as_str(), dimension);
-        self.replicas = placement::members(home).map(ReplicaView::new).collect();
+        let home = placement::home(topic.as_str(), seating.dimension());
+        self.replicas = seating.members(GroupId::of(home)).into_iter().map(ReplicaView::new).collect();
     }
 
     fn is_about(&self, topic: &TopicName) -> bool {
         self.topic.as_ref() == Some(topic)
     }
 
-    fn home(&self) -> Option<Vertex> {
-        self.replicas.first().map(|replica| replica.node)
+    /// The home of the chosen topic, once the dimension is known.
+    pub fn home(&self) -> Option<Vertex> {
+        let node = self.replicas.first()?.node;
+        Seating::founded_by(node).vertex_of(node)
     }
 
-    fn replica(&mut self, node: Vertex) -> Option<&mut ReplicaView> {
+    fn replica(&mut self, node: HostId) -> Option<&mut ReplicaView> {
         self.replicas.iter_mut().find(|replica| replica.node == node)
     }
 
-    fn learn_stored(&mut self, now_ms: u64, node: Vertex, offset: Offset, at_us: u64) {
+    fn learn_stored(&mut self, now_ms: u64, node: HostId, offset: Offset, at_us: u64) {
         self.extend_columns(offset.0, Some(First { at_us, heard_ms: now_ms }));
         let column = self.columns.iter().rev().find(|column| column.offset == offset.0);
         let first_us = column.and_then(|column| column.first).map(|first| first.at_us);
@@ -290,14 +294,14 @@ impl Xray {
         }
     }
 
-    fn learn_on_disk(&mut self, node: Vertex, offset: Offset) {
+    fn learn_on_disk(&mut self, node: HostId, offset: Offset) {
         if let Some(replica) = self.replica(node) {
             replica.stored = replica.stored.max(offset.0 + 1);
         }
     }
 
     /// The topic was just created, so it is empty on this node.
-    fn learn_empty(&mut self, now_ms: u64, node: Vertex) {
+    fn learn_empty(&mut self, now_ms: u64, node: HostId) {
         if let Some(replica) = self.replica(node)
             && replica.readable.is_none()
         {
@@ -354,7 +358,7 @@ impl Xray {
 }
 
 impl ReplicaView {
-    fn new(node: Vertex) -> ReplicaView {
+    fn new(node: HostId) -> ReplicaView {
         ReplicaView { node, readable: None, stored: 0, arriving: None, delay_us: None, moved_ms: 0, told_ms: 0 }
     }
 

@@ -87,11 +87,11 @@ pub fn tone(fact: &Fact) -> Tone {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::cube::Vertex;
     use cubecast_core::faults::{LinkConditions, StopMode};
     use cubecast_core::names::{Offset, TopicName};
 
     use super::*;
+    use crate::testing::named as v;
 
     #[test]
     fn a_node_that_lost_its_disk_returns_as_another() {
@@ -118,9 +118,5 @@ mod tests {
         let conditions = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         let cut = Fact::LinkConditions { from: v("000"), to: v("001"), conditions };
         assert_eq!((tone(&cut), words(&cut).as_str()), (Tone::Bad, "000 → 001 is cut (requested fault)"));
-    }
-
-    fn v(name: &str) -> Vertex {
-        name.parse().unwrap()
     }
 }

@@ -1,7 +1,7 @@
 //! The lines of reports as text: answers, failures, and why a request was not sent.
 
 use cubecast_core::client::{ClientError, FellOver};
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location};
 use cubecast_core::wire::client;
 
@@ -113,7 +113,7 @@ fn done(done: &Done) -> String {
 }
 
 /// A failure as a sentence, with advice.
-fn failure(served_by: Vertex, failure: &Failure) -> String {
+fn failure(served_by: HostId, failure: &Failure) -> String {
     let advice = match failure.code {
         ErrorCode::FaultsForbidden => {
             " To inject faults, start the nodes with --allow-faults, or the cluster with `cubecast up --faults on`."
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_publish_says_where_it_is_and_how_long_it_took() {
-        let served_by: Vertex = "100".parse().unwrap();
+        let served_by: HostId = "100".parse().unwrap();
         let published = Done::Published {
             topic: TopicName::new("news").unwrap(),
             offset: Some(Offset(5)),

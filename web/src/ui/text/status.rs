@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
 
 use crate::format::{nodes, plural, whole_seconds};
 use crate::model::cluster::groups::{NoQuorum, Service};
@@ -65,8 +66,8 @@ fn cut(cluster: &Cluster) -> String {
 }
 
 /// A side of a partition: all names, a face of the cube (`1**`), or a count.
-fn side(side: &BTreeSet<Vertex>) -> String {
-    let names: Vec<Vertex> = side.iter().copied().collect();
+fn side(side: &BTreeSet<HostId>) -> String {
+    let names: Vec<HostId> = side.iter().copied().collect();
     match names.first() {
         Some(first) if names.len() > MOST_NAMES => {
             face(*first, side).unwrap_or_else(|| plural(names.len() as u64, "node"))
@@ -76,10 +77,10 @@ fn side(side: &BTreeSet<Vertex>) -> String {
 }
 
 /// A pattern like `1**` if the side is a whole face: equal in some bits, with all combinations of the others.
-fn face(first: Vertex, side: &BTreeSet<Vertex>) -> Option<String> {
-    let free = side.iter().fold(0, |free, node| free | (node.index() ^ first.index()));
-    let bits = first.dimension().bits();
-    let name = (0..bits).rev().map(|bit| match (free >> bit & 1, first.index() >> bit & 1) {
+fn face(first: HostId, side: &BTreeSet<HostId>) -> Option<String> {
+    let free = side.iter().fold(0, |free, node| free | (node.number() ^ first.number()));
+    let bits = first.to_string().len();
+    let name = (0..bits).rev().map(|bit| match (free >> bit & 1, first.number() >> bit & 1) {
         (1, _) => '*',
         (_, 1) => '1',
         (_, _) => '0',
@@ -132,7 +133,7 @@ pub fn obstacle(obstacle: &Obstacle) -> String {
     format!("{subject} cannot be written: {missing}. {} {reads}", cure(no_quorum, returning))
 }
 
-fn cure(no_quorum: &NoQuorum, returning: &[(Vertex, u64)]) -> String {
+fn cure(no_quorum: &NoQuorum, returning: &[(HostId, u64)]) -> String {
     if no_quorum.up.len() >= no_quorum.needed {
         return "Heal the links that are cut.".to_owned();
     }
@@ -157,11 +158,13 @@ mod tests {
     use cubecast_core::cube::Dimension;
     use cubecast_core::faults::LinkConditions;
     use cubecast_core::placement;
+    use cubecast_core::seating::Seating;
     use cubecast_core::states::NodeState;
 
     use super::*;
     use crate::model::State;
     use crate::model::shared::Shared;
+    use crate::testing::named as v;
 
     #[test]
     fn with_two_of_four_replicas_down_it_says_what_is_missing_what_heals_it_and_what_can_be_read() {
@@ -206,7 +209,7 @@ mod tests {
     fn one_reachable_node_tells_of_eight_and_both_facts_are_said() {
         let mut state = state(3);
         let cluster = state.cluster.change();
-        for node in Dimension::new(3).unwrap().vertices() {
+        for node in cluster.all_nodes() {
             cluster.learn_state(v("000"), node, NodeState::Up);
             if node != v("000") {
                 cluster.learn_socket(node, Socket::Closed);
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn without_any_connection_nothing_is_called_up_or_down() {
         let mut state = state(3);
-        for node in Dimension::new(3).unwrap().vertices() {
+        for node in state.cluster.all_nodes() {
             state.cluster.change().learn_socket(node, Socket::Closed);
         }
         let summary = summary(&state.cluster, None);
@@ -246,16 +249,13 @@ mod tests {
         obstacle(&Obstacle::of(&state.cluster, state.now_ms, "news", home).unwrap())
     }
 
-    fn v(name: &str) -> Vertex {
-        name.parse().unwrap()
-    }
-
     fn cut_last_bit(state: &mut State) {
         let cut = LinkConditions { cut: true, ..LinkConditions::PERFECT };
         let dimension = state.cluster.dimension.unwrap();
         let cluster = state.cluster.change();
-        for node in dimension.vertices() {
-            cluster.learn_conditions(node, node.across(dimension.bits() - 1), cut);
+        let seating = Seating::founding(dimension);
+        for node in seating.hosts() {
+            cluster.learn_conditions(node, seating.across(node, seating.links() - 1), cut);
         }
     }
 
@@ -263,14 +263,14 @@ mod tests {
     fn state(bits: u8) -> State {
         let dimension = Dimension::new(bits).unwrap();
         let mut cluster = Cluster::of(dimension);
-        for node in dimension.vertices() {
+        for node in cluster.all_nodes() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
         }
         for home in dimension.vertices() {
-            cluster.learn_leader(home, 1, Some(home));
-            let members: Vec<Vertex> = placement::members(home).collect();
-            cluster.learn_members(home, &members, &[], home);
+            let members = cluster.members(home);
+            cluster.learn_leader(home, 1, Some(members[0]));
+            cluster.learn_members(home, &members, &[], members[0]);
         }
         State { cluster: Shared::from(cluster), now_ms: 1_000, ..State::default() }
     }

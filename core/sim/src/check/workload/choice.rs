@@ -1,6 +1,7 @@
 //! Random choices that are equal on every machine: drawn as `u64`, never as `usize`.
 
-use cubecast_core::cube::Vertex;
+use cubecast_core::identity::HostId;
+use cubecast_core::seating::Seating;
 use fastrand::Rng;
 
 /// Returns true in `share` of `of` cases.
@@ -26,7 +27,7 @@ pub(super) fn weighted<T: Copy>(random: &mut Rng, items: &[(T, u64)]) -> T {
     unreachable!("a draw below the sum of all weights falls into one of them")
 }
 
-pub(super) fn other_vertex(random: &mut Rng, vertex: Vertex) -> Vertex {
-    let others: Vec<Vertex> = vertex.dimension().vertices().filter(|other| *other != vertex).collect();
-    *one_of(random, &others).expect("a cube has two vertices or more")
+pub(super) fn other_node(random: &mut Rng, seating: &Seating, node: HostId) -> HostId {
+    let others: Vec<HostId> = seating.hosts().filter(|other| *other != node).collect();
+    *one_of(random, &others).expect("a cluster has two nodes or more")
 }

@@ -16,8 +16,9 @@ mod sim_client;
 #[cfg(test)]
 mod tests;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Done, ErrorCode, Failure};
 use cubecast_core::wire::client::{Ack, Action, Write};
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ pub struct Step {
     /// Pause before the step, in microseconds.
     pub pause_us: u64,
     /// The node to ask.
-    pub node: Vertex,
+    pub node: HostId,
     /// Whether to open a new connection. Otherwise the step uses the connection of the last step, if that goes to the
     /// same node and is still open.
     pub new_connection: bool,
@@ -90,7 +91,7 @@ impl Workload {
     pub const KEEPER: ClientId = ClientId(u32::MAX);
 
     /// Creates a workload. The seed determines the names and all steps.
-    pub fn new(dimension: Dimension, load: Load, seed: u64) -> Workload {
+    pub fn new(seating: &Seating, load: Load, seed: u64) -> Workload {
         let mut random = fastrand::Rng::with_seed(seed);
         // Different seeds use different names, so that different nodes are their homes.
         let tag = random.u64(0..1_000);
@@ -104,7 +105,7 @@ impl Workload {
                     .iter()
                     .zip(0u32..)
                     .map(|(name, number)| Topic::passing(name.clone(), number % load.clients == client));
-                SimClient::new(client, dimension, &load, lasting.chain(passing).collect(), random.fork())
+                SimClient::new(client, seating.clone(), &load, lasting.chain(passing).collect(), random.fork())
             })
             .collect();
         Workload { load, lasting, passing, sim_clients }

@@ -7,7 +7,7 @@ use cubecast_core::wire::limits::MAX_PULL;
 
 use super::choice::{happens, one_of, weighted};
 use super::sim_client::{Kind, SimClient, Topic};
-use crate::places::any_vertex;
+use crate::places::any_node;
 
 /// With more unread messages than this, a client first reads on or skips some, so that its reads stay small.
 const BACKLOG: u64 = 300;
@@ -282,7 +282,7 @@ impl SimClient {
             0 => Action::Query(Query::Topics),
             1 => Action::Local(Local::Cluster),
             2 => Action::Admin(Admin::Status { node: None }),
-            3 => Action::Admin(Admin::Status { node: Some(any_vertex(self.dimension, &mut self.random)) }),
+            3 => Action::Admin(Admin::Status { node: Some(any_node(&self.seating, &mut self.random)) }),
             _ => Action::Query(Query::Locate { topic: topic.name.clone() }),
         }
     }

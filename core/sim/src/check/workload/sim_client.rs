@@ -2,17 +2,19 @@
 
 use std::collections::VecDeque;
 
-use cubecast_core::cube::{Dimension, Vertex};
+use cubecast_core::cube::Vertex;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::{PublisherId, SubscriberId, TopicName};
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::answer::{Done, ErrorCode};
 use cubecast_core::wire::client::{Action, Query, Read, Write};
 use fastrand::Rng;
 
-use super::choice::{happens, one_of, other_vertex};
+use super::choice::{happens, one_of, other_node};
 use super::{Load, Step};
 use crate::check::history::{Operation, Outcome};
-use crate::places::any_vertex;
+use crate::places::any_node;
 
 /// Number of answered publishes that may be repeated later.
 const REMEMBERED: usize = 8;
@@ -21,7 +23,7 @@ const STAY: u64 = 30;
 
 #[derive(Clone, Debug)]
 pub(super) struct SimClient {
-    pub(super) dimension: Dimension,
+    pub(super) seating: Seating,
     pub(super) publisher: PublisherId,
     pub(super) subscriber: SubscriberId,
     /// Whether it assumes that its publisher is registered; `subscribes`: its subscriber.
@@ -33,7 +35,7 @@ pub(super) struct SimClient {
     pub(super) content_bytes: u64,
     pub(super) random: Rng,
     pub(super) topics: Vec<Topic>,
-    node: Vertex,
+    node: HostId,
     /// Steps until it changes to another node.
     stay: u64,
     /// Number of contents so far; also its latest sequence number.
@@ -92,15 +94,8 @@ impl Topic {
 }
 
 impl SimClient {
-    pub(super) fn new(
-        number: u32,
-        dimension: Dimension,
-        load: &Load,
-        topics: Vec<Topic>,
-        mut random: Rng,
-    ) -> SimClient {
+    pub(super) fn new(number: u32, seating: Seating, load: &Load, topics: Vec<Topic>, mut random: Rng) -> SimClient {
         SimClient {
-            dimension,
             publisher: PublisherId::new(format!("publisher{number}")).expect("a valid name"),
             subscriber: SubscriberId::new(format!("subscriber{number}")).expect("a valid name"),
             publishes: true,
@@ -108,7 +103,8 @@ impl SimClient {
             listens: number % 3 != 2,
             pause_us: u64::from(load.pause_ms) * 1_000,
             content_bytes: load.content_bytes.into(),
-            node: any_vertex(dimension, &mut random),
+            node: any_node(&seating, &mut random),
+            seating,
             stay: 0,
             random,
             topics,
@@ -145,31 +141,35 @@ impl SimClient {
 
     // The node to ask.
 
-    fn choose_node(&mut self, action: &Action) -> Vertex {
+    fn choose_node(&mut self, action: &Action) -> HostId {
         match action {
             Action::Read(Read::ReplicaPull { topic, .. }) | Action::Write(Write::ReplicaSubscribe { topic, .. }) => {
-                let home = placement::home(topic.as_str(), self.dimension);
+                let home = self.home(topic.as_str());
                 let wants_replica = happens(&mut self.random, 4, 5);
                 self.replica_or_not(home, wants_replica)
             }
             _ => match action.subject() {
-                Some(subject) if happens(&mut self.random, 1, 8) => placement::home(subject, self.dimension),
+                Some(subject) if happens(&mut self.random, 1, 8) => self.seating.host_of(self.home(subject)),
                 Some(_) | None => self.usual_node(),
             },
         }
     }
 
-    fn replica_or_not(&mut self, home: Vertex, wanted: bool) -> Vertex {
-        let fits: Vec<Vertex> =
-            self.dimension.vertices().filter(|vertex| placement::holds(*vertex, home) == wanted).collect();
-        one_of(&mut self.random, &fits).copied().unwrap_or(home)
+    fn home(&self, name: &str) -> Vertex {
+        placement::home(name, self.seating.dimension())
     }
 
-    fn usual_node(&mut self) -> Vertex {
+    fn replica_or_not(&mut self, home: Vertex, wanted: bool) -> HostId {
+        let members = self.seating.members(GroupId::of(home));
+        let fits: Vec<HostId> = self.seating.hosts().filter(|node| members.contains(node) == wanted).collect();
+        one_of(&mut self.random, &fits).copied().unwrap_or(members[0])
+    }
+
+    fn usual_node(&mut self) -> HostId {
         match self.stay.checked_sub(1) {
             Some(stay) => self.stay = stay,
             None => {
-                self.node = other_vertex(&mut self.random, self.node);
+                self.node = other_node(&mut self.random, &self.seating, self.node);
                 self.stay = self.random.u64(0..STAY);
             }
         }

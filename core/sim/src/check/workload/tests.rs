@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::content::Content;
+use cubecast_core::cube::Dimension;
 use cubecast_core::names::{Offset, StartAt};
+use cubecast_core::seating::Seating;
 use cubecast_core::time::{Instant, Timestamp};
 use cubecast_core::wire::answer::{Location, Message};
 use cubecast_core::wire::client::{Query, Read, ReadLevel, Write};
@@ -144,7 +146,7 @@ fn the_keeper_prepares_everything_and_says_farewell_to_every_lasting_topic() {
 }
 
 fn workload(seed: u64) -> Workload {
-    Workload::new(Dimension::new(3).unwrap(), Load::default(), seed)
+    Workload::new(&Seating::founding(Dimension::new(3).unwrap()), Load::default(), seed)
 }
 
 fn stream(seed: u64, steps: u64) -> Vec<(ClientId, Step)> {

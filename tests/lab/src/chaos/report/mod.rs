@@ -8,8 +8,10 @@ pub(super) mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::TopicName;
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::answer::Done;
 use cubecast_core::wire::client::{Ack, Action, Read, ReadLevel, Write};
@@ -304,10 +306,10 @@ enum Reach {
 
 /// A group reduces its voters at most down to a majority of its full size, so a side with at most half of such a
 /// majority can do nothing.
-fn reaches(split: &Split, node: Vertex, home: Vertex) -> Reach {
-    let size = usize::from(home.dimension().bits()) + 1;
-    let is_here = |member: &Vertex| split.side.contains(member) == split.side.contains(&node);
-    let here = placement::members(home).filter(is_here).count();
+fn reaches(split: &Split, node: HostId, home: Vertex) -> Reach {
+    let members = Seating::founding(home.dimension()).members(GroupId::of(home));
+    let is_here = |member: &HostId| split.side.contains(member) == split.side.contains(&node);
+    let (size, here) = (members.len(), members.into_iter().filter(is_here).count());
     let fewest_voters = (size / 2 + 1).max(2);
     if here <= fewest_voters / 2 {
         Reach::Few

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cubecast_core::cube::Dimension;
+use cubecast_core::identity::HostId;
 use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{ErrorCode, Failure, Message};
 use cubecast_sim::check::History;
@@ -17,7 +18,7 @@ fn topic() -> TopicName {
     NEWS.parse().unwrap()
 }
 
-fn vertex(text: &str) -> Vertex {
+fn named(text: &str) -> HostId {
     text.parse().unwrap()
 }
 
@@ -25,7 +26,7 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
     let published = |offset: Option<u64>| Done::Published {
         topic: topic(),
         offset: offset.map(Offset),
-        replicas: vec![vertex("101")],
+        replicas: vec![named("101")],
         repeated: false,
     };
     let action = Action::Write(Write::Publish {
@@ -36,14 +37,8 @@ fn publish(content: &str, ack: Ack, result: Result<Option<u64>, Failure>) -> Ope
         sequence: None,
     });
     let answered =
-        Answered { at: Instant(2_000_000), served_by: vertex("101"), hops: Vec::new(), result: result.map(published) };
-    Operation {
-        client: ClientId(0),
-        node: vertex("101"),
-        action,
-        invoked: Instant(1_000_000),
-        answered: Some(answered),
-    }
+        Answered { at: Instant(2_000_000), served_by: named("101"), hops: Vec::new(), result: result.map(published) };
+    Operation { client: ClientId(0), node: named("101"), action, invoked: Instant(1_000_000), answered: Some(answered) }
 }
 
 /// Evidence with these operations. `held`: the contents on each replica of a topic.
@@ -55,7 +50,7 @@ pub fn evidence(operations: Vec<Operation>, held: &[&[&str]]) -> Evidence {
         time: Default::default(),
     };
     let logs = held.iter().map(|log| Some(log.iter().zip(0..).map(message).collect()));
-    let replicas = placement::members(vertex("100")).zip(logs).collect();
+    let replicas = ["100", "101", "110", "000"].map(named).into_iter().zip(logs).collect();
     let recovery = Recovery {
         published: Some(Instant(1_500_000)),
         remains: vec!["100 is not responding".into()],
@@ -88,20 +83,20 @@ fn messages_are_counted_once_and_those_that_are_missing_or_double_are_told() {
     let counted = report(&evidence, Past::default()).messages;
     assert_eq!((counted.acknowledged, counted.acknowledged_to_stay), (3, 3));
     assert_eq!((counted.lost, counted.lost_with_a_disk, counted.doubled), (2, 0, 1));
-    evidence.disk_losses.push(DiskLoss { node: vertex("101"), at: Instant(3_000_000) });
+    evidence.disk_losses.push(DiskLoss { node: named("101"), at: Instant(3_000_000) });
     let counted = report(&evidence, Past::default()).messages;
     assert_eq!((counted.lost, counted.lost_with_a_disk), (1, 1));
 }
 
 #[test]
 fn a_side_with_one_member_of_four_can_do_nothing_and_one_with_three_can() {
-    let home = vertex("100");
+    let home = "100".parse().unwrap();
     let split = |side: &[&str]| Split {
-        side: side.iter().map(|node| vertex(node)).collect(),
+        side: side.iter().map(|node| named(node)).collect(),
         from: Instant(0),
         until: Instant(3_000_000),
     };
-    let reach = |side: &[&str], node: &str| match reaches(&split(side), vertex(node), home) {
+    let reach = |side: &[&str], node: &str| match reaches(&split(side), named(node), home) {
         Reach::Few => "few",
         Reach::Neither => "neither",
         Reach::Most => "most",
@@ -114,7 +109,7 @@ fn a_side_with_one_member_of_four_can_do_nothing_and_one_with_three_can() {
 fn what_a_minority_does_and_a_majority_does_not_is_a_violation() {
     let past = |side: &str| Past {
         counts: [(FaultClass::Outside, 1)].into(),
-        splits: vec![Split { side: vec![vertex(side)], from: Instant(0), until: Instant(3_000_000) }],
+        splits: vec![Split { side: vec![named(side)], from: Instant(0), until: Instant(3_000_000) }],
         ..Past::default()
     };
     let evidence = evidence(vec![publish("a", Ack::Quorum, Ok(Some(0)))], &[&["a"], &["a"], &["a"], &["a"]]);

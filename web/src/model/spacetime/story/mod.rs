@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use cubecast_core::cube::Vertex;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::Offset;
 use cubecast_core::placement;
+use cubecast_core::seating::Seating;
 use cubecast_core::wire::event::{DropReason, Event, FrameKind};
 
 use super::record::{RecordedEvent, Request};
@@ -34,7 +36,7 @@ pub struct Story {
     /// The client's request first, then frames in order of sending, then the answer.
     pub arrows: Vec<Arrow>,
     /// Nodes whose clocks were corrected, with the correction in microseconds.
-    pub shifted: Vec<(Vertex, i64)>,
+    pub shifted: Vec<(HostId, i64)>,
     /// Number of arrows above [`MAX_ARROWS`], which are not drawn.
     pub left_out: usize,
     /// The term of the topic's group, if known.
@@ -45,7 +47,7 @@ pub struct Story {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     Client,
-    Node(Vertex),
+    Node(HostId),
 }
 
 /// An event on a lane. Times are microseconds since the request was received.
@@ -120,8 +122,8 @@ impl Story {
         events: impl Iterator<Item = &'a RecordedEvent>,
         cluster: &Cluster,
     ) -> Option<Story> {
-        let dimension = request.node.dimension();
-        let group = request.subject.as_deref().map(|subject| placement::home(subject, dimension));
+        let seating = Seating::founded_by(request.node);
+        let group = request.subject.as_deref().map(|subject| placement::home(subject, seating.dimension()));
         // Events received more than 500 ms before the request are not part of it, whatever the clocks show.
         let events: Vec<&RecordedEvent> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
         let mut teller = Teller { clocks: Clocks::of(request, &events), request, group, cluster };
@@ -178,8 +180,8 @@ impl Story {
         format!("{}{subject}{offset}, sent to {node}: {end}{term}", terms::action(action))
     }
 
-    fn lane(&mut self, vertex: Vertex) -> Lane {
-        let lane = Lane::Node(vertex);
+    fn lane(&mut self, node: HostId) -> Lane {
+        let lane = Lane::Node(node);
         if !self.lanes.contains(&lane) {
             self.lanes.push(lane);
         }
@@ -187,7 +189,8 @@ impl Story {
     }
 
     fn sort_lanes(&mut self, group: Option<Vertex>) {
-        let members: Vec<Vertex> = group.into_iter().flat_map(placement::members).collect();
+        let seating = Seating::founded_by(self.request.node);
+        let members: Vec<HostId> = group.into_iter().flat_map(|home| seating.members(GroupId::of(home))).collect();
         self.lanes[2..].sort_by_key(|lane| match lane {
             Lane::Client => None,
             Lane::Node(node) => members.iter().position(|member| member == node).or(Some(members.len())),
@@ -269,7 +272,7 @@ impl Reaction {
 /// The nodes' clocks, relative to the clock of the node that received the request.
 struct Clocks {
     /// Correction to add to a node's clock, microseconds.
-    shifts: BTreeMap<Vertex, i64>,
+    shifts: BTreeMap<HostId, i64>,
 }
 
 impl Clocks {
@@ -277,7 +280,7 @@ impl Clocks {
     /// node's clock plus the travel time. A lag that differs from the first node's by more than [`MAX_SKEW_US`] is
     /// corrected.
     fn of(request: &Request, events: &[&RecordedEvent]) -> Clocks {
-        let mut lags: BTreeMap<Vertex, i64> = BTreeMap::new();
+        let mut lags: BTreeMap<HostId, i64> = BTreeMap::new();
         for told in events {
             let lag = told.heard_ms as i64 * 1_000 - told.event.time.0 as i64;
             lags.entry(told.event.node).and_modify(|least| *least = lag.min(*least)).or_insert(lag);
@@ -287,7 +290,7 @@ impl Clocks {
         Clocks { shifts: shifts.collect() }
     }
 
-    fn shifted(&self) -> Vec<(Vertex, i64)> {
+    fn shifted(&self) -> Vec<(HostId, i64)> {
         self.shifts.iter().map(|(node, by)| (*node, *by)).collect()
     }
 }
@@ -392,8 +395,8 @@ impl Teller<'_> {
     fn draw(
         &self,
         story: &mut Story,
-        from: Vertex,
-        to: Vertex,
+        from: HostId,
+        to: HostId,
         sent_us: i64,
         what: FrameKind,
         dropped: Option<DropReason>,
@@ -409,7 +412,7 @@ impl Teller<'_> {
         story.arrows.push(arrow);
     }
 
-    fn half_trip(&self, from: Vertex, to: Vertex) -> i64 {
+    fn half_trip(&self, from: HostId, to: HostId) -> i64 {
         let status = self.cluster.nodes.get(&from).and_then(|node| node.status.as_ref());
         let link = status.and_then(|status| status.links.iter().find(|link| link.to == to));
         link.and_then(|link| link.round_trip_us).map_or(HALF_TRIP_US, |trip| (trip / 2).max(1) as i64)
