@@ -117,7 +117,7 @@ fn write_failure(path: &PathBuf, scenario: &Scenario, shrunk: &Shrunk) -> Result
     let Report { seed, .. } = shrunk.report;
     let recorded = std::panic::catch_unwind(|| trace::record(scenario, seed, &shrunk.reduction));
     let file = recorded.unwrap_or_else(|_| trace::TraceFile {
-        cubecast_trace: 1,
+        cubecast_trace: 2,
         version: env!("CARGO_PKG_VERSION").into(),
         scenario: scenario.clone(),
         seed,
