@@ -3,9 +3,9 @@
 use cubecast_tests::artifacts;
 use cubecast_tests::wait::say;
 
-/// All files, compressed: 489 KiB, and 2 % more. They take 0.8 s over a line of 5 Mbit/s.
+/// All files, compressed: 488 KiB, and 2 % more. They take 0.8 s over a line of 5 Mbit/s.
 const MOST_BYTES: u64 = 499 * 1024;
-/// The simulated page includes the nodes' own code: 862 KiB, and 2 % more.
+/// The simulated page includes the nodes' own code: 861 KiB, and 2 % more.
 const MOST_BYTES_SIMULATED: u64 = 880 * 1024;
 
 #[test]
