@@ -9,9 +9,8 @@ help: ## list the targets
 setup: ## install everything needed to build, run and test
 	@scripts/setup all
 
-run: dashboard ## start eight nodes and the dashboard; Ctrl-C stops them, data/ is kept
-	@$(MAKE) --no-print-directory build
-	@exec target/release/cubecast up --data data $(ARGS)
+run: ## start eight nodes and the dashboard; Ctrl-C stops them, data/ is kept
+	@exec scripts/run --data data $(ARGS)
 
 build: ## build target/release/cubecast; it contains the dashboard if `make dashboard` has built it
 	@scripts/setup native

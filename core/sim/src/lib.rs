@@ -43,5 +43,5 @@ pub use network::{EdgeConditions, FrameCounts};
 pub use report::{Report, Totals};
 pub use scenario::{BadScenario, Plan, Planned, Scenario, Scripted};
 pub use shrink::{Shrunk, shrink};
-pub use simulation::{Cut, Simulation, run};
+pub use simulation::{Reduction, Simulation, run};
 pub use traffic::Traffic;

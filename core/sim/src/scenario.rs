@@ -1,4 +1,4 @@
-//! Scenarios: the cluster, the workload and the faults of a run, as data. Each is a TOML file in `tests/scenarios/`.
+//! Scenarios: the cluster, the workload and the faults of a run, as data. Each is a TOML file in `core/sim/scenarios/`.
 
 use std::time::Duration;
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::report::Report;
 use crate::scenario::Scenario;
-use crate::simulation::Cut;
+use crate::simulation::Reduction;
 
 /// The result of shrinking.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Shrunk {
-    pub cut: Cut,
+    pub reduction: Reduction,
     /// The report of the reduced run.
     pub report: Report,
     /// Number of runs that were tried.
@@ -22,21 +22,21 @@ pub fn shrink(
     scenario: &Scenario,
     failing: Report,
     tries: u32,
-    mut run: impl FnMut(&Scenario, u64, &Cut) -> Report,
+    mut run: impl FnMut(&Scenario, u64, &Reduction) -> Report,
 ) -> Shrunk {
     let seed = failing.seed;
     let broken = failing.findings.violations.first().map(|violation| violation.checker.clone());
-    let mut best = Shrunk { cut: Cut::default(), report: failing, tried: 0 };
-    let mut attempt = |best: &mut Shrunk, cut: Cut| {
-        if best.tried >= tries || cut == best.cut {
+    let mut best = Shrunk { reduction: Reduction::default(), report: failing, tried: 0 };
+    let mut attempt = |best: &mut Shrunk, reduction: Reduction| {
+        if best.tried >= tries || reduction == best.reduction {
             return false;
         }
         best.tried += 1;
-        let report = run(scenario, seed, &cut);
+        let report = run(scenario, seed, &reduction);
         let fails_alike =
             report.findings.violations.iter().any(|violation| Some(&violation.checker) == broken.as_ref());
         if fails_alike {
-            best.cut = cut;
+            best.reduction = reduction;
             best.report = report;
         }
         fails_alike
@@ -48,26 +48,31 @@ pub fn shrink(
 }
 
 /// Finds an earlier end by bisection, to a tenth of a second.
-fn shorten(scenario: &Scenario, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Cut) -> bool) {
+fn shorten(scenario: &Scenario, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Reduction) -> bool) {
     let whole = Duration::from_secs(scenario.seconds.into());
-    let (mut passes, mut fails) = (Duration::ZERO, best.cut.length.unwrap_or(whole));
+    let (mut passes, mut fails) = (Duration::ZERO, best.reduction.length.unwrap_or(whole));
     while fails - passes > Duration::from_millis(100) {
         let middle = passes + (fails - passes) / 2;
-        let cut = Cut { length: Some(middle), ..best.cut.clone() };
-        if attempt(best, cut) { fails = middle } else { passes = middle }
+        let reduction = Reduction { length: Some(middle), ..best.reduction.clone() };
+        if attempt(best, reduction) { fails = middle } else { passes = middle }
     }
 }
 
 /// Omits ever smaller pieces of the plan, as in delta debugging (Zeller and Hildebrandt, 2002).
-fn drop_faults(scenario: &Scenario, seed: u64, best: &mut Shrunk, attempt: &mut impl FnMut(&mut Shrunk, Cut) -> bool) {
-    let end = best.cut.length.unwrap_or(Duration::MAX);
+fn drop_faults(
+    scenario: &Scenario,
+    seed: u64,
+    best: &mut Shrunk,
+    attempt: &mut impl FnMut(&mut Shrunk, Reduction) -> bool,
+) {
+    let end = best.reduction.length.unwrap_or(Duration::MAX);
     let faults = scenario.plan(seed).faults.iter().filter(|planned| planned.at < end).count() as u32;
     let mut piece = faults.div_ceil(2);
     while piece > 0 {
         for first in (0..faults).step_by(piece as usize) {
-            let mut cut = best.cut.clone();
-            cut.without.extend(first..(first + piece).min(faults));
-            attempt(best, cut);
+            let mut reduction = best.reduction.clone();
+            reduction.without.extend(first..(first + piece).min(faults));
+            attempt(best, reduction);
         }
         piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
     }

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A reduction of the whole run, found by shrinking.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Cut {
+pub struct Reduction {
     /// Clients and faults end after this time, if that is before the scenario's end.
     pub length: Option<Duration>,
     /// Faults to omit, by their index in the plan.
@@ -56,8 +56,8 @@ pub struct Simulation {
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Performs a whole run.
-pub fn run(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
-    let mut simulation = Simulation::new(scenario, seed, cut);
+pub fn run(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Report {
+    let mut simulation = Simulation::new(scenario, seed, reduction);
     simulation.advance(simulation.ends());
     simulation.finish()
 }
@@ -65,33 +65,33 @@ pub fn run(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
 impl Simulation {
     /// Creates a settled cluster in which everything that the clients need exists. The clients start now. The scenario
     /// must have passed [`Scenario::check`].
-    pub fn new(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
-        Simulation::of(scenario.name.clone(), seed, scenario.plan(seed), cut)
+    pub fn new(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Simulation {
+        Simulation::of(scenario.name.clone(), seed, scenario.plan(seed), reduction)
     }
 
     /// As [`Simulation::new`], but keeps the nodes' events for [`Simulation::take_events`]. The run is the same.
-    pub fn observed(scenario: &Scenario, seed: u64, cut: &Cut) -> Simulation {
+    pub fn observed(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Simulation {
         let mut plan = scenario.plan(seed);
         plan.cluster.keep_events = true;
-        Simulation::of(scenario.name.clone(), seed, plan, cut)
+        Simulation::of(scenario.name.clone(), seed, plan, reduction)
     }
 
     /// As [`Simulation::new`], with a deliberate bug in every node.
     pub fn with_bug(scenario: &Scenario, seed: u64, bug: Bug) -> Simulation {
         let mut plan = scenario.plan(seed);
         plan.cluster.bug = Some(bug);
-        Simulation::of(scenario.name.clone(), seed, plan, &Cut::default())
+        Simulation::of(scenario.name.clone(), seed, plan, &Reduction::default())
     }
 
-    fn of(scenario: String, seed: u64, plan: Plan, cut: &Cut) -> Simulation {
+    fn of(scenario: String, seed: u64, plan: Plan, reduction: &Reduction) -> Simulation {
         let Plan { cluster, workload_seed, length, faults, load } = plan;
         let workload = Workload::new(&Seating::founding(cluster.dimension), load, workload_seed);
         let mut clients = Clients::new(workload, workload_seed ^ 1);
         let mut cluster = Cluster::with(cluster);
         prepare(&mut cluster, &clients.workload);
         let began = cluster.now();
-        let faults = (0..).zip(faults).filter(|(at, _)| !cut.without.contains(at)).map(|(_, planned)| planned);
-        let ends = began + cut.length.unwrap_or(length).min(length);
+        let faults = (0..).zip(faults).filter(|(at, _)| !reduction.without.contains(at)).map(|(_, planned)| planned);
+        let ends = began + reduction.length.unwrap_or(length).min(length);
         let nemesis = Nemesis::new(faults.filter(|planned| planned.begins(began) < ends).collect(), began);
         clients.begin(began);
         Simulation {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::Report;
 use crate::scenario::Scenario;
-use crate::simulation::{Cut, Simulation};
+use crate::simulation::{Reduction, Simulation};
 
 /// Most events in one file. The latest ones are kept.
 const MAX_EVENTS: usize = 50_000;
@@ -27,7 +27,7 @@ pub struct TraceFile {
     pub scenario: Scenario,
     pub seed: u64,
     /// The reduction of the run.
-    pub cut: Cut,
+    pub reduction: Reduction,
     /// The run's result.
     pub report: Report,
     /// Number of earlier events that were omitted.
@@ -38,8 +38,8 @@ pub struct TraceFile {
 
 /// Repeats the run and records the nodes' events. If the run panics, this function panics too; the caller can then
 /// write a file with the known report and without events.
-pub fn record(scenario: &Scenario, seed: u64, cut: &Cut) -> TraceFile {
-    let mut simulation = Simulation::observed(scenario, seed, cut);
+pub fn record(scenario: &Scenario, seed: u64, reduction: &Reduction) -> TraceFile {
+    let mut simulation = Simulation::observed(scenario, seed, reduction);
     let mut events = Vec::new();
     let mut left_out = 0;
     while simulation.now() < simulation.ends() {
@@ -52,11 +52,11 @@ pub fn record(scenario: &Scenario, seed: u64, cut: &Cut) -> TraceFile {
         }
     }
     TraceFile {
-        cubecast_trace: 1,
+        cubecast_trace: 2,
         version: env!("CARGO_PKG_VERSION").into(),
         scenario: scenario.clone(),
         seed,
-        cut: cut.clone(),
+        reduction: reduction.clone(),
         report: simulation.finish(),
         left_out,
         events,

@@ -12,7 +12,7 @@ use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
 use cubecast_core::wire::answer::{Done, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel, Write};
-use cubecast_sim::{Cluster, Cut, Scenario, run};
+use cubecast_sim::{Cluster, Reduction, Scenario, run};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +49,7 @@ const TRACE: u64 = 0x8d93_f3c2_ffea_4cd1;
 fn a_seed_makes_the_same_run_on_every_machine() {
     let scenario = Scenario { seconds: 6, fault_every_ms: 300, ..Scenario::default() };
     let traces = RUNS.map(|(seed, _)| {
-        let report = run(&scenario, seed, &Cut::default());
+        let report = run(&scenario, seed, &Reduction::default());
         assert!(report.is_clean(), "{:?}", report.findings.violations);
         (seed, report.trace)
     });

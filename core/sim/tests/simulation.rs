@@ -2,7 +2,7 @@
 //!
 //! A failure prints its seed. `CUBECAST_SEED=… cargo test -p cubecast-sim --test simulation` runs only that one.
 
-use cubecast_sim::{Cut, Report, Scenario, Totals, run};
+use cubecast_sim::{Reduction, Report, Scenario, Totals, run};
 
 fn seeds() -> Vec<u64> {
     let read = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
@@ -29,7 +29,7 @@ fn whatever_breaks_every_promise_is_kept() {
     let mut totals = Totals::default();
     let mut broken = Vec::new();
     for seed in seeds() {
-        let report = run(&scenario, seed, &Cut::default());
+        let report = run(&scenario, seed, &Reduction::default());
         if !report.is_clean() {
             broken.push(explain(&report));
         }

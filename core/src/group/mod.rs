@@ -330,7 +330,7 @@ impl Group {
         self.notify_of_commit_when_due(now);
         while self.raw.has_ready() {
             let ready = self.raw.ready();
-            self.carry_out(now, batch, ready);
+            self.process_ready(now, batch, ready);
             self.notify_of_commit_when_due(now);
         }
         self.draw_election_timeout();

@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 impl Group {
     /// Carries out one ready. `batch` makes its writes durable.
-    pub(super) fn carry_out(&mut self, now: Instant, batch: u64, mut ready: Ready) {
+    pub(super) fn process_ready(&mut self, now: Instant, batch: u64, mut ready: Ready) {
         self.take_reads(&mut ready);
         let immediate = ready.take_messages();
         self.send_at(now, immediate);

@@ -163,7 +163,7 @@ impl Overlay {
     pub fn handle_disconnected(&mut self, now: Now, peer: HostId) {
         let Some(bit) = self.seating.edge(self.me, peer) else { return };
         self.links[usize::from(bit)].handle_disconnected();
-        self.settle(now);
+        self.announce_changes(now);
     }
 
     /// Handles a frame from a neighbour. If there is no connection to the neighbour, the frame is ignored.
@@ -179,7 +179,7 @@ impl Overlay {
             PeerFrame::LinkStates(news) => self.handle_link_states(now, bit, news),
             PeerFrame::Packet(packet) => self.handle_packet(now, packet),
         }
-        self.settle(now);
+        self.announce_changes(now);
     }
 
     /// Must be called when [`Overlay::next_deadline`] is reached.
@@ -192,7 +192,7 @@ impl Overlay {
             }
             self.release(now, bit);
         }
-        self.settle(now);
+        self.announce_changes(now);
         for bit in self.connected_bits() {
             if self.link(bit).next_ping().is_some_and(|due| due <= now.monotonic) {
                 self.ping(now, bit);
@@ -224,7 +224,7 @@ impl Overlay {
                 (own.node, own.state, own.storage, own.leads) = (identity, state, storage, leads);
             };
             self.announce(now, say);
-            self.settle(now);
+            self.announce_changes(now);
         }
     }
 
@@ -378,7 +378,7 @@ impl Overlay {
 
     /// Must be called after any change of received frames or link states: announces the neighbours from which this node
     /// now receives frames, and reports the consequences to the layers above.
-    fn settle(&mut self, now: Now) {
+    fn announce_changes(&mut self, now: Now) {
         self.tell_hearing(now);
         let changed = self.states.take_changed();
         if !changed.is_empty() {

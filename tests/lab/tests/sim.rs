@@ -1,4 +1,4 @@
-//! The simulator as started by a user: every scenario of `tests/scenarios` with its own seeds and some fixed others.
+//! The simulator as started by a user: every scenario of `core/sim/scenarios` with its own seeds and some fixed others.
 //! `make sim` tries new seeds.
 //!
 //! A failure prints the seed and the command that reproduces it.
@@ -17,7 +17,7 @@ const FIRST_SEED: u64 = 1;
 
 #[test]
 fn every_scenario_keeps_every_promise() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/sim/scenarios");
     let number = |variable, default: u64| std::env::var(variable).unwrap_or_else(|_| default.to_string());
     let (seeds, first) = (number("CUBECAST_SEEDS", SEEDS), number("CUBECAST_FIRST_SEED", FIRST_SEED));
     let output = Command::new(env!("CARGO_BIN_EXE_cubecast-lab"))

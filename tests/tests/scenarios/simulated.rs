@@ -1,6 +1,6 @@
 //! The simulated mode: only the dashboard's files on a static server, with a real browser.
 
-use cubecast_sim::{Cut, Scenario, trace};
+use cubecast_sim::{Reduction, Scenario, trace};
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
 use cubecast_tests::static_site::StaticSite;
@@ -81,7 +81,7 @@ async fn a_lesson_is_taken_and_a_trace_is_opened_where_there_is_no_node() {
     say(&format!("picture: {}", browser.save_picture("lesson").await.display()));
 
     let scenario = Scenario { name: "mine".into(), seconds: 5, dimensions: vec![2], ..Scenario::default() };
-    let recorded = trace::record(&scenario, 5, &Cut::default());
+    let recorded = trace::record(&scenario, 5, &Reduction::default());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("run.json");
     std::fs::write(&file, serde_json::to_vec(&recorded).expect("a trace is JSON")).expect("a file is written");

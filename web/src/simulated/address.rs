@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use cubecast_core::cube::Dimension;
 use cubecast_core::seating::Seating;
-use cubecast_sim::{Cut, Scenario};
+use cubecast_sim::{Reduction, Scenario};
 
 use super::catalogue;
 use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
@@ -80,13 +80,13 @@ impl Permalink {
         let mut say = |field: &str, value: &str| text.push_str(&format!("&{field}={value}"));
         match &self.spec.course {
             Course::Quiet { dimension } => say("d", &dimension.bits().to_string()),
-            Course::Scenario { scenario, cut } => match in_catalogue(scenario, cut) {
+            Course::Scenario { scenario, reduction } => match in_catalogue(scenario, reduction) {
                 Some(None) => say("scenario", &scenario.name),
                 Some(Some(bits)) => {
                     say("scenario", &scenario.name);
                     say("d", &bits.to_string());
                 }
-                None => say("custom", &BASE64.encode(serde_json::to_vec(&(scenario, cut)).unwrap_or_default())),
+                None => say("custom", &BASE64.encode(serde_json::to_vec(&(scenario, reduction)).unwrap_or_default())),
             },
         }
         say("seed", &self.spec.seed.to_string());
@@ -116,8 +116,8 @@ impl Permalink {
 }
 
 /// `Some` if the scenario can be written as its name; inside, the dimension if it was restricted to one.
-fn in_catalogue(scenario: &Scenario, cut: &Cut) -> Option<Option<u8>> {
-    let known = catalogue::scenario(&scenario.name).filter(|_| *cut == Cut::default())?;
+fn in_catalogue(scenario: &Scenario, reduction: &Reduction) -> Option<Option<u8>> {
+    let known = catalogue::scenario(&scenario.name).filter(|_| *reduction == Reduction::default())?;
     if *scenario == known {
         return Some(None);
     }
@@ -165,11 +165,11 @@ impl<'a> Fields<'a> {
     fn course(&self) -> Result<Course, BadAddress> {
         let bits = self.number("d")?;
         let dimension = bits.map(dimension).transpose()?;
-        let (mut scenario, cut) = match (self.get("custom"), self.get("scenario")) {
+        let (mut scenario, reduction) = match (self.get("custom"), self.get("scenario")) {
             (Some(custom), _) => custom_scenario(custom)?,
             (None, Some(name)) if name != "quiet" => {
                 let known = catalogue::scenario(name);
-                (known.ok_or_else(|| BadAddress::UnknownScenario(shortened(name)))?, Cut::default())
+                (known.ok_or_else(|| BadAddress::UnknownScenario(shortened(name)))?, Reduction::default())
             }
             (None, _) => {
                 let usual = || Dimension::new(3).expect("three is a dimension");
@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
             scenario.dimensions = vec![dimension.bits()];
         }
         scenario.check().map_err(|bad| BadAddress::Scenario(bad.to_string()))?;
-        Ok(Course::Scenario { scenario: Box::new(scenario), cut })
+        Ok(Course::Scenario { scenario: Box::new(scenario), reduction })
     }
 
     fn user_actions(&self) -> Result<Vec<UserAction>, BadAddress> {
@@ -217,7 +217,7 @@ fn selection(text: &str, bits: u8) -> Result<Selection, BadAddress> {
     }
 }
 
-fn custom_scenario(text: &str) -> Result<(Scenario, Cut), BadAddress> {
+fn custom_scenario(text: &str) -> Result<(Scenario, Reduction), BadAddress> {
     let bytes = BASE64.decode(text).map_err(|_| BadAddress::Scenario("it is not base64".into()))?;
     serde_json::from_slice(&bytes).map_err(|error| BadAddress::Scenario(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The selectable scenarios: those of `tests/scenarios/` that are interesting to watch.
+//! The selectable scenarios: those of `core/sim/scenarios/` that are interesting to watch.
 
 use cubecast_core::identity::HostId;
 use cubecast_sim::check::workload::Load;
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_scenario_is_the_one_of_its_file() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/sim/scenarios");
         for name in NAMES {
             let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
             let mut of_file: Scenario = toml::from_str(&text).unwrap();

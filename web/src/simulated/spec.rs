@@ -1,7 +1,7 @@
 //! The complete input of a run.
 
 use cubecast_core::cube::Dimension;
-use cubecast_sim::{Cut, Scenario, Simulation};
+use cubecast_sim::{Reduction, Scenario, Simulation};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Act;
@@ -28,7 +28,7 @@ pub enum Course {
     /// Nothing happens.
     Quiet { dimension: Dimension },
     /// The clients and faults of a scenario. After its end all faults are healed and time goes on.
-    Scenario { scenario: Box<Scenario>, cut: Cut },
+    Scenario { scenario: Box<Scenario>, reduction: Reduction },
 }
 
 /// A user action with its time.
@@ -47,7 +47,7 @@ impl Spec {
 
     /// The scenario must have been [checked](Scenario::check).
     pub fn of(scenario: Scenario, seed: u64) -> Spec {
-        let course = Course::Scenario { scenario: Box::new(scenario), cut: Cut::default() };
+        let course = Course::Scenario { scenario: Box::new(scenario), reduction: Reduction::default() };
         Spec { course, seed, user_actions: Vec::new() }
     }
 
@@ -55,7 +55,7 @@ impl Spec {
     pub fn simulation(&self) -> Simulation {
         match &self.course {
             Course::Quiet { dimension } => Simulation::quiet(*dimension, self.seed),
-            Course::Scenario { scenario, cut } => Simulation::observed(scenario, self.seed, cut),
+            Course::Scenario { scenario, reduction } => Simulation::observed(scenario, self.seed, reduction),
         }
     }
 

@@ -5,7 +5,7 @@ use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::names::StartAt;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Ack, ReadLevel};
-use cubecast_sim::{Cut, Scenario, run};
+use cubecast_sim::{Reduction, Scenario, run};
 
 use super::*;
 use crate::model::breakage::mend;
@@ -216,7 +216,7 @@ fn a_run_in_which_nobody_takes_part_is_that_of_the_simulator() {
             session.tick();
         }
         assert!(session.faults().count() > 0);
-        assert_eq!(session.finish(), run(&scenario, seed, &Cut::default()));
+        assert_eq!(session.finish(), run(&scenario, seed, &Reduction::default()));
     }
 }
 

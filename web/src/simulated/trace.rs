@@ -1,6 +1,6 @@
 //! Opens a file of `cubecast-lab sim --trace` and repeats its run; the core is the same, so the run is the same.
 
-use cubecast_sim::{Cut, Report, Scenario};
+use cubecast_sim::{Reduction, Report, Scenario};
 use serde::Deserialize;
 
 use super::spec::{Course, Spec};
@@ -8,7 +8,7 @@ use super::spec::{Course, Spec};
 /// Bytes. Larger files are rejected: their events alone would fill the page's memory.
 pub const MAX_BYTES: usize = 64 << 20;
 /// The version of the file format that this page reads.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// The content of a file.
 #[derive(Clone, PartialEq, Debug)]
@@ -42,7 +42,7 @@ struct File {
     version: String,
     scenario: Scenario,
     seed: u64,
-    cut: Cut,
+    reduction: Reduction,
     report: Report,
 }
 
@@ -52,12 +52,12 @@ pub fn open(bytes: &[u8]) -> Result<Opened, BadTrace> {
         return Err(BadTrace::TooLarge(bytes.len()));
     }
     let file: File = serde_json::from_slice(bytes).map_err(|error| BadTrace::NotATrace(error.to_string()))?;
-    let File { cubecast_trace, version, scenario, seed, cut, report } = file;
+    let File { cubecast_trace, version, scenario, seed, reduction, report } = file;
     if cubecast_trace != FORM {
         return Err(BadTrace::Form(cubecast_trace));
     }
     scenario.check().map_err(|bad| BadTrace::Scenario(bad.to_string()))?;
-    let course = Course::Scenario { scenario: Box::new(scenario), cut };
+    let course = Course::Scenario { scenario: Box::new(scenario), reduction };
     let made_by = Some(version).filter(|version| version != env!("CARGO_PKG_VERSION"));
     Ok(Opened { spec: Spec { course, seed, user_actions: Vec::new() }, report, made_by })
 }
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn a_run_from_a_file_is_the_same_run_here_to_the_last_effect() {
-        let cut = Cut { length: Some(std::time::Duration::from_millis(2_500)), without: [1].into() };
-        let file = serde_json::to_vec(&trace::record(&scenario(), 11, &cut)).unwrap();
+        let reduction = Reduction { length: Some(std::time::Duration::from_millis(2_500)), without: [1].into() };
+        let file = serde_json::to_vec(&trace::record(&scenario(), 11, &reduction)).unwrap();
         let opened = open(&file).unwrap();
         assert_eq!(opened.made_by, None);
         let mut session = Session::new(&opened.spec);
@@ -91,17 +91,17 @@ mod tests {
     fn what_is_no_trace_is_refused_with_a_reason() {
         let why = |text: &str| open(text.as_bytes()).unwrap_err().to_string();
         assert!(why("").starts_with("it is not a trace"));
-        assert!(why("{\"cubecast_trace\": 1}").contains("version"));
-        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Cut::default())).unwrap();
+        assert!(why("{\"cubecast_trace\": 2}").contains("version"));
+        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Reduction::default())).unwrap();
         file["scenario"]["dimensions"] = serde_json::json!([]);
         assert!(why(&file.to_string()).contains("`dimensions` is empty"));
-        file["cubecast_trace"] = 2.into();
+        file["cubecast_trace"] = 3.into();
         assert!(why(&file.to_string()).contains("format 2"));
     }
 
     #[test]
     fn a_file_of_another_version_says_so() {
-        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Cut::default())).unwrap();
+        let mut file = serde_json::to_value(trace::record(&scenario(), 1, &Reduction::default())).unwrap();
         file["version"] = "0.0.7".into();
         assert_eq!(open(file.to_string().as_bytes()).unwrap().made_by.as_deref(), Some("0.0.7"));
     }

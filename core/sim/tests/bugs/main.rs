@@ -18,7 +18,7 @@ use cubecast_core::cube::Dimension;
 use cubecast_core::seating::Seating;
 use cubecast_sim::check::Violation;
 use cubecast_sim::check::workload::Load;
-use cubecast_sim::{Cut, EdgeConditions, Fault, FaultClass, Scenario, Scripted, Simulation, run};
+use cubecast_sim::{EdgeConditions, Fault, FaultClass, Reduction, Scenario, Scripted, Simulation, run};
 
 use expected::caught_by;
 
@@ -43,7 +43,7 @@ fn without_a_bug_the_same_seeds_are_clean() {
     let runs: BTreeSet<(FaultSchedule, u64)> = CAUGHT.iter().flat_map(tried).collect();
     let runs: Vec<(FaultSchedule, u64)> = runs.into_iter().collect();
     let unclean: Vec<String> = for_each(&runs, |(schedule, seed)| {
-        let report = run(&schedule.scenario(), *seed, &Cut::default());
+        let report = run(&schedule.scenario(), *seed, &Reduction::default());
         report.findings.violations.iter().map(|violation| format!("{schedule:?}, seed {seed}: {violation}")).collect()
     })
     .into_iter()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cubecast_core::cube::Dimension;
 use cubecast_sim::check::{Findings, Violation};
-use cubecast_sim::{Cut, Report, Scenario, Totals, run};
+use cubecast_sim::{Reduction, Report, Scenario, Totals, run};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Failures that are kept. Further ones are only counted.
@@ -68,7 +68,7 @@ impl Farm {
                     while !stop.load(Ordering::Relaxed) && self.budget.is_none_or(|budget| began.elapsed() < budget) {
                         let job = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
                         let Some(Job { scenario, seed }) = job else { return };
-                        if reports.send(run_caught(scenario, seed, &Cut::default())).is_err() {
+                        if reports.send(run_caught(scenario, seed, &Reduction::default())).is_err() {
                             return;
                         }
                     }
@@ -112,10 +112,10 @@ thread_local! {
 }
 
 /// Performs a run. A panic becomes a violation.
-pub(super) fn run_caught(scenario: &Scenario, seed: u64, cut: &Cut) -> Report {
+pub(super) fn run_caught(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Report {
     keep_panics_quiet();
     PANIC.with_borrow_mut(Option::take);
-    catch_unwind(AssertUnwindSafe(|| run(scenario, seed, cut))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| run(scenario, seed, reduction))).unwrap_or_else(|_| {
         let what = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
         panicked(scenario, seed, what)
     })

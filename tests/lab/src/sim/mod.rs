@@ -26,7 +26,7 @@ use crate::output::{ReportFormat, remark};
     cubecast-lab sim --minutes 10\n    \
     cubecast-lab sim --seeds 1000 --faults kill,partition,power\n    \
     cubecast-lab sim --seed 4711 --trace run.json\n    \
-    cubecast-lab sim --scenario tests/scenarios --seeds 20\n    \
+    cubecast-lab sim --scenario core/sim/scenarios --seeds 20\n    \
     cubecast-lab sim --list")]
 pub struct Args {
     /// Number of seeds per scenario.
@@ -115,13 +115,13 @@ fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(
 
 fn write_failure(path: &PathBuf, scenario: &Scenario, shrunk: &Shrunk) -> Result<(), Failure> {
     let Report { seed, .. } = shrunk.report;
-    let recorded = std::panic::catch_unwind(|| trace::record(scenario, seed, &shrunk.cut));
+    let recorded = std::panic::catch_unwind(|| trace::record(scenario, seed, &shrunk.reduction));
     let file = recorded.unwrap_or_else(|_| trace::TraceFile {
-        cubecast_trace: 1,
+        cubecast_trace: 2,
         version: env!("CARGO_PKG_VERSION").into(),
         scenario: scenario.clone(),
         seed,
-        cut: shrunk.cut.clone(),
+        reduction: shrunk.reduction.clone(),
         report: shrunk.report.clone(),
         left_out: 0,
         events: Vec::new(),

@@ -133,7 +133,7 @@ pub(super) fn failure(report: &Report) -> String {
 }
 
 pub(super) fn shrunk(shrunk: &Shrunk) -> String {
-    let length = shrunk.cut.length.map_or_else(|| "its whole length".into(), |length| format!("{length:?}"));
+    let length = shrunk.reduction.length.map_or_else(|| "its whole length".into(), |length| format!("{length:?}"));
     let mut lines = vec![format!(
         "shortest failing run: {length} and {} faults (found in {} attempts):",
         shrunk.report.totals.faults.values().sum::<u64>(),

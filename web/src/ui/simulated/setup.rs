@@ -133,7 +133,7 @@ fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
     let scenario = cubecast_sim::Scenario { dimensions: vec![bits], ..known };
     scenario.check().map_err(|bad| format!("This cannot be run: {bad}."))?;
     Ok(Spec {
-        course: Course::Scenario { scenario: Box::new(scenario), cut: Default::default() },
+        course: Course::Scenario { scenario: Box::new(scenario), reduction: Default::default() },
         seed,
         user_actions: Vec::new(),
     })
