@@ -219,7 +219,7 @@ async fn source(args: &Args, folder: &TempDir, all: &mut Outcome) -> Result<(), 
                 let calling = Calling {
                     client: client.clone(),
                     api: ours,
-                    dimension: stage.dimension,
+                    seating: stage.seating.clone(),
                     names,
                     random: fastrand::Rng::with_seed(run.into()),
                     prefix: stage.name(api),
