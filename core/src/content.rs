@@ -58,6 +58,7 @@ mod shared {
 
     use serde::{Deserializer, de};
 
+    /// Reads a string. Fails for any other type.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
         struct Text;
         impl de::Visitor<'_> for Text {

@@ -51,6 +51,7 @@ struct Use {
 }
 
 impl Clients {
+    /// One idle client for each client of the workload. The seed determines all random choices.
     pub fn new(workload: Workload, seed: u64) -> Clients {
         let drivers = workload.clients().map(|id| Driver { id, connection: None, doing: Doing::Resting }).collect();
         Clients {
@@ -63,6 +64,7 @@ impl Clients {
         }
     }
 
+    /// Plans the first step of every client.
     pub fn begin(&mut self, now: Instant) {
         for index in 0..self.drivers.len() {
             self.plan_next(index, now);

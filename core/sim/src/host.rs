@@ -65,6 +65,7 @@ pub(super) struct Host {
 }
 
 impl Host {
+    /// A machine without a process. `disk_delay`: the duration of every sync and every read.
     pub fn new(disk: Disk, disk_delay: Duration) -> Host {
         Host {
             node: None,

@@ -32,6 +32,7 @@ pub(super) struct Nemesis {
 }
 
 impl Nemesis {
+    /// A nemesis that has done nothing yet. The times in `plan` count from `began`.
     pub fn new(plan: Vec<Planned>, began: Instant) -> Nemesis {
         Nemesis {
             plan,
@@ -45,6 +46,7 @@ impl Nemesis {
         }
     }
 
+    /// When the next fault begins or ends. `None` if no fault is active or planned.
     pub fn due(&self) -> Option<Instant> {
         let begins = self.plan.get(self.next).map(|planned| planned.begins(self.began));
         let ends = self.active.keys().next().map(|(at, _)| *at);

@@ -111,6 +111,7 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// A network in which every edge has the conditions `usual`. The seed determines all random choices.
     pub fn new(seating: Seating, seed: u64, usual: EdgeConditions, bugs: Bugs) -> Network {
         Network {
             seating,

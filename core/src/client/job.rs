@@ -74,6 +74,7 @@ pub(super) struct Session {
 }
 
 impl Job {
+    /// A job that has not been sent to any node, without a deadline.
     pub fn new(owner: Owner, action: Action, to: Target) -> Job {
         Job {
             owner,

@@ -43,6 +43,7 @@ pub(super) struct Peer {
 }
 
 impl Nodes {
+    /// Begins with these nodes: first the known ones, then the seeds whose addresses are not among them.
     pub fn new(seeds: &[String], known: &[(HostId, String)]) -> Nodes {
         let known_peers = known.iter().map(|(host, address)| Peer::new(url_of(address), Some(*host)));
         let mut peers: Vec<Peer> = known_peers.collect();
@@ -59,6 +60,7 @@ impl Nodes {
         self.seating.as_ref().map(Seating::dimension)
     }
 
+    /// The index of this host. `None` if no address of it is known.
     pub fn at(&self, host: HostId) -> Option<PeerIndex> {
         self.peers.iter().position(|peer| peer.host == Some(host))
     }
@@ -109,14 +111,17 @@ impl Peer {
         }
     }
 
+    /// Whether no attempt to connect has failed since the last success.
     pub fn is_reachable(&self) -> bool {
         self.failures == 0
     }
 
+    /// Whether the node reported a failure so recently that it is not asked now.
     pub fn is_refusing(&self, now: Instant) -> bool {
         self.refuses_until > now
     }
 
+    /// A name for error texts: `node` and its host, or the URL while its host is unknown.
     pub fn name(&self) -> String {
         self.host.map_or_else(|| self.url.clone(), |host| format!("node {host}"))
     }

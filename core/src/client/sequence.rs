@@ -25,10 +25,12 @@ pub(super) struct Sequences {
 }
 
 impl Sequences {
+    /// Numbers with a random start.
     pub fn new(rng: &mut fastrand::Rng) -> Sequences {
         Sequences { spread: rng.u64(0..1 << 32), jump: FIRST_JUMP, next: None }
     }
 
+    /// The next number. The first call derives the start from `wall`; later calls ignore it.
     pub fn next(&mut self, wall: Timestamp) -> Sequence {
         let start = wall.0.saturating_mul(NUMBERS_PER_MICROSECOND).saturating_add(self.spread);
         let number = self.next.unwrap_or(start);

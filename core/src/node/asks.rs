@@ -22,6 +22,7 @@ struct Ask {
 }
 
 impl Asks {
+    /// Remembers an ask until its reply arrives. If there are too many, the oldest is dropped.
     pub fn insert(&mut self, now: Instant, token: u64, asked_for: AskedFor) {
         if self.0.len() >= MAX_ASKS {
             // Tokens increase over time, so the first is the oldest.
@@ -48,10 +49,12 @@ impl Asks {
         }
     }
 
+    /// Whether any ask awaits a reply.
     pub fn is_anything_waiting(&self) -> bool {
         !self.0.is_empty()
     }
 
+    /// The number of asks that await a reply, and its limit.
     pub fn queue(&self) -> Queue {
         Queue::of("asks", self.0.len(), MAX_ASKS)
     }

@@ -84,6 +84,7 @@ impl Groups {
         self.members.get(&group)
     }
 
+    /// This node's member of a group. `None` if it has none.
     pub fn get_mut(&mut self, group: GroupId) -> Option<&mut Group> {
         self.members.get_mut(&group)
     }
@@ -98,6 +99,7 @@ impl Groups {
         self.members.values()
     }
 
+    /// All members, in the order of their groups.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
         self.members.values_mut()
     }
@@ -138,6 +140,7 @@ impl Groups {
         }
     }
 
+    /// Passes the time to every member.
     pub fn handle_time(&mut self, now: Instant) {
         self.iter_mut().for_each(|group| group.handle_time(now));
     }
@@ -206,10 +209,12 @@ impl Groups {
         self.next_maintenance = now;
     }
 
+    /// Whether it is time for the periodic maintenance of groups.
     pub fn is_maintenance_due(&self, now: Instant) -> bool {
         self.next_maintenance <= now
     }
 
+    /// Schedules the next maintenance, one interval after `now`.
     pub fn note_maintenance(&mut self, now: Instant) {
         self.next_maintenance = now + MAINTENANCE;
     }

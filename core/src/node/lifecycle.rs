@@ -280,6 +280,7 @@ impl Lifecycle {
         }
     }
 
+    /// Answers a host that introduces itself: whether this node has met it, and in which incarnation.
     pub fn handle_introduce(&mut self, from: HostId, nonce: u64, out: &mut Out) {
         let incarnation = self.record.met.iter().find(|(host, _)| *host == from).map(|(_, incarnation)| *incarnation);
         out.send(from, None, Body::Introduced { nonce, met: incarnation.is_some(), incarnation });

@@ -143,10 +143,12 @@ impl Out {
         self.for_parts.push_back(effect);
     }
 
+    /// Sends a packet to a host.
     pub fn send(&mut self, to: HostId, trace: Option<TraceId>, body: Body) {
         self.push(PartEffect::Send { to, trace, body });
     }
 
+    /// Replies to a requester, under the token and the trace of its ask.
     pub fn reply(&mut self, requester: &Requester, reply: Reply) {
         self.send(requester.host, requester.trace, Body::Reply { token: requester.token, reply });
     }
@@ -163,10 +165,12 @@ impl Out {
         self.reply(requester, Reply::Answer(answer));
     }
 
+    /// Reports an event that belongs to no traced request.
     pub fn event(&mut self, event: Event) {
         self.push(PartEffect::Event(event, None));
     }
 
+    /// Reports a warning to the operator.
     pub fn warn(&mut self, text: String) {
         self.event(Event::Warning { text });
     }

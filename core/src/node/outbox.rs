@@ -69,10 +69,12 @@ impl Outbox {
         self.items.insert(id, item);
     }
 
+    /// Whether any publish is not known to be in the log.
     pub fn is_anything_waiting(&self) -> bool {
         !self.items.is_empty()
     }
 
+    /// The publishes in the outbox and their bytes, each with its limit.
     pub fn queues(&self) -> [Queue; 2] {
         [
             Queue::of("publishes in the outbox", self.items.len(), MAX_ITEMS),

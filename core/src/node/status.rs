@@ -10,6 +10,8 @@ use crate::wire::answer::{ClusterView, Counters, GroupStatus, NodeStatus, NodeVi
 use crate::wire::peer::Reply;
 
 impl View {
+    /// The end of this node's replica of a topic, and whether the node votes in its group. The end is `None` if the
+    /// node does not have the topic.
     pub fn holding(&self, topic: &TopicName) -> Reply {
         let group = self.groups.get(self.group_of(topic.as_str()));
         let end = group.and_then(|group| group.topics().place(topic)).map(|(_, end)| end);
@@ -17,6 +19,7 @@ impl View {
         Reply::Holding { end, votes }
     }
 
+    /// The topics of a group. The reply is `Unavailable` if this node holds no replica of the group.
     pub fn list_topics(&self, group: GroupId) -> Reply {
         let Some(members) = self.groups.get(group) else {
             return Reply::Unavailable { why: format!("node {} holds no replica of {}", self.me, self.home(group)) };

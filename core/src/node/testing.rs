@@ -12,6 +12,7 @@ use crate::store::{NodeRecord, Recovered};
 use crate::time::{Instant, Now, Timestamp};
 use crate::wire::limits::Limits;
 
+/// Time zero of both clocks.
 pub const NOW: Now = Now { monotonic: Instant(0), wall: Timestamp(0) };
 
 /// Node 0 of a cube of two.

@@ -62,10 +62,12 @@ impl View {
 
     // This node.
 
+    /// The time of the monotonic clock in this turn.
     pub fn monotonic(&self) -> Instant {
         self.now.monotonic
     }
 
+    /// The member that this node is. `None` until it knows its incarnation.
     pub fn identity(&self) -> Option<Member> {
         self.lifecycle.identity()
     }

@@ -69,6 +69,7 @@ pub(super) enum About {
 }
 
 impl About {
+    /// The group, if a whole group is asked. `None` for the replica of one host.
     pub fn group(self) -> Option<GroupId> {
         match self {
             About::Replica(_) => None,

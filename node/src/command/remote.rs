@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::output::{Format, remark};
 use crate::shutdown::Shutdown;
 
+/// The cluster to use, the output format and the time limit of a request.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {

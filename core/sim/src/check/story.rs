@@ -57,6 +57,7 @@ fn millis(at: u64) -> Instant {
 }
 
 impl Story {
+    /// A story whose topic exists. The faults ended after one second, and the cluster recovered at once.
     pub fn new() -> Story {
         let second = millis(1_000);
         let recovery = Recovery {
@@ -80,6 +81,8 @@ impl Story {
 
     // Operations.
 
+    /// An operation of a new client at node 010. It has no answer until one is given; an answer arrives at the end of
+    /// `times`.
     pub fn ask(&mut self, action: Action, times: Range<u64>) -> Told<'_> {
         let operations = &mut self.evidence.history.operations;
         let client = ClientId(operations.len() as u32);
@@ -88,11 +91,13 @@ impl Story {
         Told(operations.last_mut().expect("one was pushed"), times)
     }
 
+    /// This node had that problem with a full disk at this time.
     pub fn disk_mishap(&mut self, at_node: &str, at: u64, what: Mishap) -> &mut Story {
         self.evidence.disk_mishaps.push(DiskMishap { node: node(at_node), at: millis(at), what });
         self
     }
 
+    /// A publish with `ack: quorum` and sequence number 0.
     pub fn publish(&mut self, content: &str, times: Range<u64>) -> Told<'_> {
         let action = Action::Write(Write::Publish {
             publisher: publisher(),
@@ -116,11 +121,14 @@ impl Story {
         self.ask(action, times)
     }
 
+    /// A read of at most 100 messages from the replica of the node that is asked. `from`: `None` for the subscriber's
+    /// cursor.
     pub fn replica_pull(&mut self, from: Option<u64>, times: Range<u64>) -> Told<'_> {
         let from = from.map(Offset);
         self.ask(Action::Read(Read::ReplicaPull { subscriber: subscriber(), topic: news(), max: 100, from }), times)
     }
 
+    /// The subscriber moves its cursor to this offset.
     pub fn commit(&mut self, offset: u64, times: Range<u64>) -> Told<'_> {
         self.ask(
             Action::Write(Write::Commit { subscriber: subscriber(), topic: news(), offset: Offset(offset) }),
@@ -128,24 +136,29 @@ impl Story {
         )
     }
 
+    /// The subscriber subscribes without push. `from`: `None` to keep an existing cursor.
     pub fn subscribe(&mut self, from: Option<StartAt>, times: Range<u64>) -> Told<'_> {
         self.ask(Action::Write(Write::Subscribe { subscriber: subscriber(), topic: news(), from, push: false }), times)
     }
 
+    /// A subscribe to the replica of the node that is asked, without push and without a start.
     pub fn replica_subscribe(&mut self, times: Range<u64>) -> Told<'_> {
         let action =
             Action::Write(Write::ReplicaSubscribe { subscriber: subscriber(), topic: news(), from: None, push: false });
         self.ask(action, times)
     }
 
+    /// The subscriber ends its subscription, which removes its cursor.
     pub fn unsubscribe(&mut self, times: Range<u64>) -> Told<'_> {
         self.ask(Action::Write(Write::Unsubscribe { subscriber: subscriber(), topic: news() }), times)
     }
 
+    /// The publisher creates the topic.
     pub fn create_topic(&mut self, times: Range<u64>) -> Told<'_> {
         self.ask(Action::Write(Write::CreateTopic { publisher: publisher(), topic: news() }), times)
     }
 
+    /// The publisher deletes the topic, unless [`Told::by_publisher`] names another one.
     pub fn delete_topic(&mut self, times: Range<u64>) -> Told<'_> {
         self.ask(Action::Write(Write::DeleteTopic { publisher: publisher(), topic: news() }), times)
     }
@@ -175,14 +188,17 @@ impl Story {
         self.evidence.holdings.insert(news(), replicas);
     }
 
+    /// This replica has this log, from offset 0.
     pub fn log_of<'b>(&mut self, replica: &str, contents: impl IntoIterator<Item = &'b str>) {
         *self.held(replica) = Some(messages(0, contents));
     }
 
+    /// This replica does not have the topic.
     pub fn unknown_to(&mut self, replica: &str) {
         *self.held(replica) = None;
     }
 
+    /// The log of this replica, to edit it. `None` if the replica does not have the topic.
     pub fn holding(&mut self, replica: &str) -> Option<&mut Vec<Message>> {
         self.held(replica).as_mut()
     }
@@ -191,11 +207,13 @@ impl Story {
         self.evidence.holdings.entry(news()).or_default().entry(node(replica)).or_default()
     }
 
+    /// The node `of` lost its disk at this time.
     pub fn lose_disk(&mut self, of: &str, at: u64) -> &mut Story {
         self.evidence.disk_losses.push(DiskLoss { node: node(of), at: millis(at) });
         self
     }
 
+    /// `leader` became the leader of the group of the home `group` in this term.
     pub fn leads(&mut self, group: &str, term: u64, leader: &str, at: u64) -> &mut Story {
         let (group, node, at) = (group.parse().expect("a vertex"), node(leader), millis(at));
         self.evidence.leaderships.push(Leadership { group, term, node, at });
@@ -212,11 +230,13 @@ impl Story {
         self
     }
 
+    /// A queue of node 011 reached at most this length.
     pub fn queue(&mut self, name: &str, length: u64, limit: u64) -> &mut Story {
         self.evidence.queues.push(QueuePeak { node: node("011"), name: name.into(), length, limit });
         self
     }
 
+    /// The recovery after the faults, to edit it.
     pub fn recovery(&mut self) -> &mut Recovery {
         &mut self.evidence.recovery
     }
@@ -241,12 +261,14 @@ impl Story {
 }
 
 impl<'a> Told<'a> {
+    /// The request of this operation.
     pub fn action(&self) -> &Action {
         &self.0.action
     }
 
     // The request.
 
+    /// The publish asks for this acknowledgement.
     pub fn ack(self, level: Ack) -> Self {
         if let Action::Write(Write::Publish { ack, .. }) = &mut self.0.action {
             *ack = level;
@@ -254,6 +276,7 @@ impl<'a> Told<'a> {
         self
     }
 
+    /// The pull asks for at most this many messages.
     pub fn max(self, most: u32) -> Self {
         if let Action::Read(Read::Pull { max, .. } | Read::ReplicaPull { max, .. }) = &mut self.0.action {
             *max = most;
@@ -261,6 +284,7 @@ impl<'a> Told<'a> {
         self
     }
 
+    /// The pull reads at this level of consistency.
     pub fn level(self, level: ReadLevel) -> Self {
         if let Action::Read(Read::Pull { read, .. }) = &mut self.0.action {
             *read = level;
@@ -276,6 +300,7 @@ impl<'a> Told<'a> {
         self
     }
 
+    /// This publisher asks for the deletion of the topic.
     pub fn by_publisher(self, name: &str) -> Self {
         if let Action::Write(Write::DeleteTopic { publisher, .. }) = &mut self.0.action {
             *publisher = PublisherId::new(name).expect("a valid name");
@@ -285,6 +310,7 @@ impl<'a> Told<'a> {
 
     // The answer.
 
+    /// The answer, which arrives at the end of the operation's times. It crossed no other node.
     pub fn answer(self, served_by: &str, result: Result<Done, ErrorCode>) -> Self {
         let result = result.map_err(|code| code.because("so it is"));
         let at = millis(self.1.end);
@@ -297,6 +323,7 @@ impl<'a> Told<'a> {
         self.published(Some(offset), &["100", "101", "110"], false)
     }
 
+    /// Stored at this offset by an earlier publish with the same sequence number.
     pub fn repeated(self, offset: u64) -> Self {
         self.published(Some(offset), &["100", "101", "110"], true)
     }
@@ -312,6 +339,7 @@ impl<'a> Told<'a> {
         self.answer(&served_by, Ok(Done::Published { topic: news(), offset: offset.map(Offset), replicas, repeated }))
     }
 
+    /// The pull returned these messages, from this offset to the topic's end.
     pub fn saw<'b>(self, from: u64, contents: impl IntoIterator<Item = &'b str>) -> Self {
         let messages = messages(from, contents);
         let cursor = Offset(from + messages.len() as u64);
@@ -335,19 +363,23 @@ impl<'a> Told<'a> {
         self
     }
 
+    /// The cursor is now at this offset.
     pub fn committed(self, cursor: u64) -> Self {
         self.answer("100", Ok(Done::Committed { topic: news(), cursor: Offset(cursor) }))
     }
 
+    /// The subscription exists, with its cursor at this offset.
     pub fn subscribed(self, cursor: u64) -> Self {
         let (topic, topic_id, cursor) = (news(), TopicId(1), Offset(cursor));
         self.answer("100", Ok(Done::Subscribed { topic, topic_id, cursor, original_node: None }))
     }
 
+    /// The subscription is ended.
     pub fn unsubscribed(self) -> Self {
         self.answer("100", Ok(Done::Unsubscribed { topic: news() }))
     }
 
+    /// The topic is created.
     pub fn created(self) -> Self {
         self.answer(
             "100",
@@ -355,6 +387,7 @@ impl<'a> Told<'a> {
         )
     }
 
+    /// The topic is deleted.
     pub fn deleted(self) -> Self {
         self.answer(
             "100",
@@ -362,10 +395,12 @@ impl<'a> Told<'a> {
         )
     }
 
+    /// Node 100 refused the request with this code.
     pub fn refused(self, code: ErrorCode) -> Self {
         self.answer("100", Err(code))
     }
 
+    /// The answer names these nodes as its path. An operation without an answer stays unchanged.
     pub fn crossed<'b>(self, hops: impl IntoIterator<Item = &'b str>) -> Self {
         if let Some(answered) = &mut self.0.answered {
             answered.hops = hops.into_iter().map(node).collect();
@@ -380,11 +415,13 @@ impl<'a> Told<'a> {
 }
 
 impl ToldSession<'_> {
+    /// A message arrives at the subscriber at this time.
     pub fn deliver(self, at: u64, offset: u64, content: &str) -> Self {
         self.0.deliveries.push((millis(at), message(offset, content)));
         self
     }
 
+    /// The session ends at this time.
     pub fn end(self, at: u64, end: SessionEnd) -> Self {
         self.0.ended = Some((millis(at), end));
         self

@@ -66,6 +66,7 @@ impl Clients {
         out.counters.clients = self.all.len() as u64;
     }
 
+    /// Removes a client, the bytes queued for it and its watch. An unknown connection changes nothing.
     pub fn disconnect(&mut self, connection: ConnectionId, out: &mut Out) {
         let queued = self.all.remove(&connection).map_or(0, |client| client.queued);
         self.queued -= queued;
@@ -73,6 +74,7 @@ impl Clients {
         out.counters.clients = self.all.len() as u64;
     }
 
+    /// Whether this client is connected.
     pub fn is_connected(&self, connection: ConnectionId) -> bool {
         self.all.contains_key(&connection)
     }
@@ -123,6 +125,7 @@ impl Clients {
         }
     }
 
+    /// Whether any client watches events.
     pub fn is_any_watching(&self) -> bool {
         !self.watchers.is_empty()
     }
@@ -136,6 +139,7 @@ impl Clients {
         self.watchers.iter().filter(wants).copied().collect()
     }
 
+    /// The number of clients, the most bytes queued for one client, and the bytes queued for all, each with its limit.
     pub fn queues(&self) -> [Queue; 3] {
         let most = self.all.values().map(|client| client.queued).max().unwrap_or(0);
         [

@@ -88,6 +88,7 @@ impl Coordinator {
         token
     }
 
+    /// Stores the reply about one replica or group, and answers the request if it was the last one.
     pub fn handle_gathered(&mut self, number: u64, about: About, reply: Reply, view: &View, out: &mut Out) {
         let now = view.monotonic();
         let Some(gathering) = self.gathering(number) else { return };

@@ -71,10 +71,12 @@ impl Coordinator {
 
     // Clients.
 
+    /// A client has connected. Beyond the limit of clients, its connection is closed.
     pub fn handle_client_connected(&mut self, connection: ConnectionId, view: &View, out: &mut Out) {
         self.clients.connect(view.me, connection, out);
     }
 
+    /// A client's connection has closed: drops its queue, its sessions and its requests.
     pub fn handle_client_disconnected(&mut self, connection: ConnectionId, out: &mut Out) {
         self.clients.disconnect(connection, out);
         self.sessions.remove_client(connection);

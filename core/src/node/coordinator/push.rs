@@ -186,6 +186,7 @@ impl Coordinator {
         }
     }
 
+    /// Pauses a session for a short time before its next read or fetch.
     pub fn try_session_later(&mut self, id: SessionId, view: &View) {
         self.set_busy(id, view.monotonic() + TRY_AGAIN);
     }
@@ -201,6 +202,7 @@ impl Coordinator {
         self.try_session_later(id, view);
     }
 
+    /// Handles a replica's reply to a fetch: delivers the messages, ends the session or retries.
     pub fn handle_fetched(&mut self, id: SessionId, reply: Reply, view: &View, out: &mut Out) {
         match reply {
             Reply::SubscriptionEnded { reason } => self.end_session(id, reason, out),

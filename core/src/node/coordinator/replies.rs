@@ -17,6 +17,7 @@ use crate::wire::event::Event;
 use crate::wire::peer::{Reply, Subscription};
 
 impl Coordinator {
+    /// Handles the reply to the latest ask of a request. A request that has ended ignores it.
     pub fn handle_request_reply(&mut self, number: u64, reply: Reply, view: &View, out: &mut Out) {
         let now = view.monotonic();
         let Some(pending) = self.requests.pending.get_mut(&number) else { return };

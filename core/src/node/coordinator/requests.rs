@@ -40,6 +40,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(1000);
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 impl Coordinator {
+    /// Begins a client's request. It is answered here, refused, or sent to the nodes that perform it.
     pub fn handle_request(&mut self, connection: ConnectionId, request: Request, view: &View, out: &mut Out) {
         out.counters.requests += 1;
         let Request { id, trace, mut action } = request;

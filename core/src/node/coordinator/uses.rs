@@ -56,6 +56,8 @@ impl Coordinator {
         out.push(PartEffect::Ask { to: leader, trace: None, token, call, asked_for });
     }
 
+    /// Handles the reply to a report of use. After a confirmation, the name is not reported again for a report
+    /// interval.
     pub fn handle_use_reply(&mut self, kind: Registry, name: String, reply: Reply, view: &View) {
         if let (Reply::Registered(true), Some(expire_after)) = (reply, view.config.limits.names_expire_after) {
             self.uses.remember(kind, name, view.monotonic() + report_interval(expire_after));

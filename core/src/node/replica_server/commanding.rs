@@ -137,6 +137,8 @@ impl ReplicaServer {
 
     // Results.
 
+    /// Answers the requester of an applied command, if one waits here. With `ack: all`, the answer first waits for all
+    /// replicas; the answer to a subscribe waits for the end of the turn.
     pub fn handle_applied(
         &mut self,
         group: GroupId,

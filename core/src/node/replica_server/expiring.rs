@@ -53,6 +53,8 @@ impl ReplicaServer {
         Ok(Reply::Registered(true))
     }
 
+    /// Proposes the expiry of unused names in each group that this node leads. Scans at intervals; does nothing if
+    /// expiry is not configured.
     pub fn expire_names(&mut self, view: &View, out: &mut Out) {
         let now = view.monotonic();
         let Some(expire_after) = view.config.limits.names_expire_after else { return };

@@ -39,10 +39,12 @@ struct WaitingFetch {
 }
 
 impl Fetches {
+    /// Whether any fetch waits for messages.
     pub fn is_anything_waiting(&self) -> bool {
         self.count > 0
     }
 
+    /// The number of waiting fetches, and its limit.
     pub fn queue(&self) -> Queue {
         Queue::of("fetches that wait for messages", self.count, MAX_WAITING_FETCHES)
     }

@@ -174,6 +174,7 @@ impl ReplicaServer {
         self.confirm_first(group, ReadJob::IsRegistered { requester, kind, name }, view, out);
     }
 
+    /// This node still leads the group, so the reads of this ticket are performed. An unknown ticket changes nothing.
     pub fn handle_read_ready(&mut self, group: GroupId, ticket: u64, view: &View, out: &mut Out) {
         let Some(ticket) = self.pulls.tickets.remove(&ticket) else { return };
         self.pulls.unconfirmed -= ticket.jobs.len();

@@ -141,6 +141,7 @@ impl ReplicaServer {
         self.read(range, Reader::Pull { group, topic, start: from, topic_end: end, pull }, view, out);
     }
 
+    /// Reads messages for a push session of this node.
     pub fn read_for_session(&mut self, range: ReadRange, session: SessionId, view: &View, out: &mut Out) {
         self.read(range, Reader::Session(session), view, out);
     }
@@ -152,6 +153,8 @@ impl ReplicaServer {
         self.read(ReadRange { group, topic, from, end, max_messages, max_bytes }, Reader::Snapshot(part), view, out);
     }
 
+    /// Handles the end of a read from disk: gives the messages to the reader, begins waiting reads, and starts a repair
+    /// of lost messages.
     pub fn handle_messages_read(
         &mut self,
         read: ReadId,

@@ -21,6 +21,7 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
+    /// Remembers a rejected ask. If there are too many, the oldest is forgotten.
     pub fn note(&mut self, requester: &Requester) {
         let ask = (requester.host, requester.token);
         if !self.known.insert(ask) {
@@ -34,10 +35,12 @@ impl Rejected {
         }
     }
 
+    /// Whether this ask was rejected recently.
     pub fn has(&self, requester: &Requester) -> bool {
         self.known.contains(&(requester.host, requester.token))
     }
 
+    /// The number of remembered asks, and its limit.
     pub fn queue(&self) -> Queue {
         Queue::of("requests rejected recently", self.known.len(), REMEMBERED)
     }

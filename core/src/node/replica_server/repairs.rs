@@ -266,6 +266,8 @@ impl ReplicaServer {
         }
     }
 
+    /// Handles a member's reply with lost messages. If they are not the requested ones, another member is asked. A late
+    /// reply is ignored.
     pub fn handle_lost_found(&mut self, lost_at: LostAt, token: u64, reply: Reply, view: &View, out: &mut Out) {
         let Some(repair) = self.repairs.under_way.get_mut(&lost_at) else { return };
         let Some(asking) = repair.asking.take_if(|asking| asking.token == token) else { return };

@@ -216,54 +216,65 @@ pub(super) mod story {
         }
     }
 
+    /// The topic of all stories; its home is 100.
     pub fn topic() -> TopicName {
         TopicName::new("news").unwrap()
     }
 
+    /// A cluster of eight nodes.
     pub fn cube() -> Cluster {
         Cluster::of(Dimension::new(3).unwrap())
     }
 
+    /// A node reports this event at time 0, without a trace.
     pub fn told(node: &str, event: Event) -> Action {
         Action::Event(WatchEvent { node: named(node), time: Timestamp(0), at_us: 0, trace: None, event })
     }
 
+    /// A node reports that it leads the group in this term.
     pub fn leads(node: &str, group: &str, term: u64) -> Action {
         let leader = Some(named(node));
         told(node, Event::RoleChanged { group: named(group), role: Role::Leader, term, leader })
     }
 
+    /// A node reports that the topic was deleted.
     pub fn deleted(node: &str) -> Action {
         told(node, Event::TopicDeleted { topic: topic(), group: named("100") })
     }
 
+    /// A node, asked directly, answers with success.
     pub fn answered(by: &str, done: Done) -> Action {
         let answer = Answer { id: None, served_by: named(by), hops: None, result: Ok(done) };
         Action::Answered { asked: named(by), answer }
     }
 
+    /// Node 100 answers that a message is stored at this offset on these replicas, for the first time.
     pub fn published(offset: u64, replicas: &[&str]) -> Action {
         let replicas = replicas.iter().map(|name| named(name)).collect();
         let done = Done::Published { topic: topic(), offset: Some(Offset(offset)), replicas, repeated: false };
         answered("100", done)
     }
 
+    /// A message of the publisher `writer`, whose time equals its offset.
     pub fn message(offset: u64, content: &str) -> Message {
         let publisher = PublisherId::new("writer").unwrap();
         Message { offset: Offset(offset), publisher, content: content.into(), time: Timestamp(offset) }
     }
 
+    /// A node answers a pull with these messages, which are the last of the topic.
     pub fn pulled(by: &str, messages: Vec<Message>) -> Action {
         let cursor = messages.last().map_or(Offset(0), |last| last.offset.next());
         let done = Done::Pulled { topic: topic(), messages, cursor, end: cursor, behind: None, original_node: None };
         answered(by, done)
     }
 
+    /// A message is pushed to the subscriber `reader`.
     pub fn delivered(offset: u64, content: &str) -> Action {
         let subscriber = SubscriberId::new("reader").unwrap();
         Action::Delivered(Delivery { topic: topic(), subscriber, message: message(offset, content) })
     }
 
+    /// Node 100 answers that the subscription begins at offset 0 of the topic with number 1.
     pub fn subscribed() -> Action {
         let done = Done::Subscribed { topic: topic(), topic_id: TopicId(1), cursor: Offset(0), original_node: None };
         answered("100", done)

@@ -60,6 +60,7 @@ pub(super) struct Late {
 }
 
 impl Late {
+    /// Adds the possible effect of an unanswered action. `end` is the topic's end; offsets beyond it have no effect.
     pub fn add(&mut self, effect: Effect, end: u64) {
         match effect {
             Effect::Commit(offset) if offset <= end => self.forward = self.forward.max(offset),
