@@ -205,7 +205,11 @@ impl<'de> Deserialize<'de> for Dimension {
 pub enum CubeError {
     #[error("a dimension must be 1 to {max}, not {given}", max = Dimension::MAX)]
     Dimension { given: u32 },
-    #[error("`{}` is not a vertex of this cube: its vertices are {bits}-bit strings", visible(given), bits = dimension.0)]
+    #[error(
+        "`{}` is not a vertex of this cube: its vertices are {bits}-bit strings",
+        visible(given),
+        bits = dimension.0
+    )]
     Vertex { given: String, dimension: Dimension },
     #[error("`{}` is not a vertex; use 1 to {max} binary digits", visible(given), max = Dimension::MAX)]
     Text { given: String },

@@ -91,7 +91,8 @@ macro_rules! name_type {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 thread_local! {
-                    static READ: RefCell<[Option<$type>; REMEMBERED]> = const { RefCell::new([const { None }; REMEMBERED]) };
+                    static READ: RefCell<[Option<$type>; REMEMBERED]> =
+                        const { RefCell::new([const { None }; REMEMBERED]) };
                 }
                 struct Name;
                 impl de::Visitor<'_> for Name {

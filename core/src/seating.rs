@@ -1,8 +1,8 @@
 //! Which host serves which vertex. Every conversion between the two is in this module.
 //!
 //! Names, groups and routes are defined on the cube of vertices; links, packets and votes belong to hosts. Today each
-//! vertex of a cluster is served by one host, which founded the cluster and is named after that vertex. So the dimension
-//! alone determines the seating.
+//! vertex of a cluster is served by one host, which founded the cluster and is named after that vertex. So the
+//! dimension alone determines the seating.
 
 use std::collections::BTreeSet;
 

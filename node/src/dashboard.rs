@@ -94,7 +94,8 @@ impl fmt::Display for Dashboard {
             Dashboard::Off => f.write_str("switched off by --no-web or `web = false`"),
             Dashboard::Embedded(_) if self.exists() => f.write_str("embedded in this program"),
             Dashboard::Embedded(_) => f.write_str(
-                "this program was built without it; run `make dashboard` and then `make build`, or give a folder with --web",
+                "this program was built without it; run `make dashboard` and then `make build`, \
+                 or give a folder with --web",
             ),
             Dashboard::Folder(folder) if self.exists() => write!(f, "in {}", folder.display()),
             Dashboard::Folder(folder) => {

@@ -134,7 +134,14 @@ pub fn event(told: &WatchEvent) {
         Event::LinkState { from, to, up: true } => debug!(%node, "Link {from} -> {to} is up"),
         Event::LinkState { from, to, up: false } => debug!(%node, "Link {from} -> {to} is down"),
         Event::LinkConditions { from, to, conditions } => {
-            info!(%node, cut = conditions.cut, delay_ms = conditions.delay_ms, jitter_ms = conditions.jitter_ms, loss = f64::from(conditions.loss), "Conditions of link {from} -> {to} changed");
+            info!(
+                %node,
+                cut = conditions.cut,
+                delay_ms = conditions.delay_ms,
+                jitter_ms = conditions.jitter_ms,
+                loss = f64::from(conditions.loss),
+                "Conditions of link {from} -> {to} changed"
+            );
         }
         Event::RoleChanged { group, role: Role::Leader, term, .. } => {
             info!(%node, %group, term, "Node {node} leads group {group} in term {term}");
@@ -158,7 +165,10 @@ pub fn event(told: &WatchEvent) {
             debug!(%node, action, subject, trace_id, "{action}{}: {message}", of(subject));
         }
         Event::RequestAnswered { action, subject, error: Some(code), message } => {
-            debug!(%node, action, subject, error = code, trace_id, "{action}{} refused ({code}): {message}", of(subject));
+            debug!(
+                %node, action, subject, error = code, trace_id,
+                "{action}{} refused ({code}): {message}", of(subject)
+            );
         }
         Event::ReplicaStored { topic, group, offset } => {
             debug!(%node, %topic, %group, offset = offset.0, "Node {node} stored message {offset} of {topic}");
@@ -173,7 +183,10 @@ pub fn event(told: &WatchEvent) {
             debug!(%node, %topic, %subscriber, offset = offset.0, "Message {offset} of {topic} pushed to {subscriber}");
         }
         Event::Stopped { mode, duration_ms } => {
-            warn!(%node, ?mode, duration_ms, "Node {node} is stopped by a requested fault ({mode:?}, for {duration_ms} ms)");
+            warn!(
+                %node, ?mode, duration_ms,
+                "Node {node} is stopped by a requested fault ({mode:?}, for {duration_ms} ms)"
+            );
         }
         Event::Returned { incarnation } => info!(%node, incarnation, "Node {node} is online again"),
         Event::CaughtUp { group, applied } => {

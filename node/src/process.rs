@@ -158,7 +158,14 @@ impl From<Config> for Settings {
 fn tell_start(config: &Config) {
     let node = config.node;
     let neighbours: Vec<_> = config.seating.neighbours(node).map(|peer| peer.to_string()).collect();
-    info!(%node, cluster = config.cluster, data = %config.data.display(), sync = %config.sync, "Node {node} starts. Neighbours: {}", neighbours.join(", "));
+    info!(
+        %node,
+        cluster = config.cluster,
+        data = %config.data.display(),
+        sync = %config.sync,
+        "Node {node} starts. Neighbours: {}",
+        neighbours.join(", ")
+    );
     if config.allow_faults {
         info!(%node, "Requested faults are allowed: clients can stop node {node} and cut its links");
     }

@@ -112,7 +112,9 @@ impl Attack {
             Attack::LongMessages => flood(address, As::Client, &frame(TEXT, &vec![b'x'; 8 << 20])).await,
             Attack::LargePublishes => flood(address, As::Client, &publish(number, 1 << 20)).await,
             Attack::UnreadPulls => {
-                let pull = json!({"action": "replica_pull", "subscriber_id": "abused", "topic": "abused", "max": 10_000, "from": 0});
+                let pull = json!({
+                    "action": "replica_pull", "subscriber_id": "abused", "topic": "abused", "max": 10_000, "from": 0,
+                });
                 flood(address, As::Client, &frame(TEXT, pull.to_string().as_bytes())).await
             }
             Attack::RepeatedWatches => {
@@ -168,7 +170,8 @@ fn publish(number: usize, bytes: usize) -> Vec<u8> {
 async fn refused_origins(address: &str) -> Result<(), String> {
     let mut stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://evil.example\r\n\
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Origin: http://evil.example\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     loop {

@@ -106,8 +106,9 @@ impl ProcessCluster {
             self.vertices().map(|vertex| format!("{vertex} = \"{}\"\n", self.address(vertex))).collect();
         let web = plan.web.as_ref().map_or("false".into(), |web| format!("{:?}", web.display().to_string()));
         format!(
-            "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\ndata = \"{vertex}.store\"\n\
-             allow_faults = {}\nallow_origin = {:?}\nweb = {web}\n\n[storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
+            "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\n\
+             data = \"{vertex}.store\"\nallow_faults = {}\nallow_origin = {:?}\nweb = {web}\n\n\
+             [storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
             self.dimension.bits(),
             plan.allow_faults,
             plan.allow_origin,

@@ -1,8 +1,8 @@
 //! The tests of Cubecast on real processes: a harness for clusters, and clients that observe them from outside.
 //!
 //! The tests are in `tests/tests/scenarios/`; their names are claims. The harness never sleeps for a fixed time to let
-//! something happen: it waits for conditions ([`wait::eventually`]) with generous deadlines. It uses only free ports and
-//! temporary folders.
+//! something happen: it waits for conditions ([`wait::eventually`]) with generous deadlines. It uses only free ports
+//! and temporary folders.
 //!
 //! | module | content |
 //! |---|---|

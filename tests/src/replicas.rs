@@ -77,7 +77,9 @@ pub async fn read_replica(cluster: &ProcessCluster, replica: Vertex, topic: &str
     let mut client = Client::connect(cluster.address(replica)).await?;
     let mut messages: Vec<Value> = Vec::new();
     loop {
-        let request = json!({"action": "replica_pull", "subscriber_id": AUDITOR, "topic": topic, "max": PAGE, "from": messages.len()});
+        let request = json!({
+            "action": "replica_pull", "subscriber_id": AUDITOR, "topic": topic, "max": PAGE, "from": messages.len(),
+        });
         let answer = client.try_ask(request).await?;
         let page = answer["messages"].as_array().ok_or_else(|| format!("replica {replica}: {answer}"))?;
         assert_eq!(answer["served_by"], json!(replica), "a replica is read where it was asked for: {answer}");

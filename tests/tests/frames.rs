@@ -97,7 +97,9 @@ async fn publish(mut client: Client, rate: u32) {
     for number in 0u64.. {
         due.tick().await;
         client
-            .must(json!({"action": "publish", "publisher_id": "steady", "topic": "news", "content": format!("m{number}")}))
+            .must(json!({
+                "action": "publish", "publisher_id": "steady", "topic": "news", "content": format!("m{number}"),
+            }))
             .await;
     }
 }

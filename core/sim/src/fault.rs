@@ -186,7 +186,10 @@ impl std::fmt::Display for FaultClass {
 
 /// The error for an unknown class name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no fault class `{0}`; the classes are: {names}", names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", "))]
+#[error(
+    "there is no fault class `{0}`; the classes are: {names}",
+    names = FaultClass::ALL.iter().map(|class| class.name()).collect::<Vec<_>>().join(", ")
+)]
 pub struct UnknownFaultClass(pub String);
 
 impl std::str::FromStr for FaultClass {

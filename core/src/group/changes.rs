@@ -5,8 +5,8 @@
 //! the leader's state for that, and asks those members to confirm: a heartbeat carries the commit index, and they
 //! answer it.
 //!
-//! A member confirms a change only when the change is on its disk (see [`Group::process_ready`]), so the confirmation also
-//! holds after a restart.
+//! A member confirms a change only when the change is on its disk (see [`Group::process_ready`]), so the confirmation
+//! also holds after a restart.
 
 use std::time::Duration;
 

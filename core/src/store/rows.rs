@@ -145,7 +145,8 @@ impl RowWriter {
 }
 
 /// Overwrites the checksum of an encoded value with the correct one, so that damage is not detected. Only the
-/// simulated disk calls it, for the deliberate bug [`ChecksumsAreNotCompared`](crate::bugs::Bug::ChecksumsAreNotCompared).
+/// simulated disk calls it, for the deliberate bug
+/// [`ChecksumsAreNotCompared`](crate::bugs::Bug::ChecksumsAreNotCompared).
 pub fn overwrite_checksum(key: RowKey, value: &mut [u8]) {
     let crc = key.crc(&value[4..]);
     value[..4].copy_from_slice(&crc);

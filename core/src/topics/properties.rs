@@ -13,7 +13,10 @@ use crate::time::Timestamp;
 
 proptest! {
     #[test]
-    fn the_same_commands_give_the_same_bytes_with_or_without_a_restart(commands in commands(), cut in any::<prop::sample::Index>()) {
+    fn the_same_commands_give_the_same_bytes_with_or_without_a_restart(
+        commands in commands(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let cut = cut.index(commands.len() + 1);
         let (straight, applied) = run(Topics::default(), &commands);
         let (middle, mut replayed) = run(Topics::default(), &commands[..cut]);
@@ -58,7 +61,9 @@ proptest! {
     fn no_copy_is_stored_in_a_second_topic_nor_after_a_refusal(commands in commands()) {
         let (_, applied) = run(Topics::default(), &commands);
         let mut fates = BTreeMap::<RequestKey, Option<TopicId>>::new();
-        for (command, applied) in commands.iter().zip(applied).filter(|(command, _)| matches!(command.op, Op::Publish { .. })) {
+        for (command, applied) in
+            commands.iter().zip(applied).filter(|(command, _)| matches!(command.op, Op::Publish { .. }))
+        {
             let (first, fate) = match (&applied.outcome, &applied.change) {
                 (_, Change::Store { id, .. }) => (*fates.entry(command.key).or_insert(Some(*id)), Some(*id)),
                 (Err(_), _) => (*fates.entry(command.key).or_insert(None), None),
@@ -75,11 +80,16 @@ proptest! {
             prop_assert_eq!(topics.topic(&view.name), Some(view.clone()));
             prop_assert_eq!(topics.topic_by_id(view.id), Some(view.clone()));
             let cursors: Vec<_> =
-                ["a", "b"].iter().filter_map(|name| topics.cursor(&view.name, &SubscriberId::new(*name).unwrap())).collect();
+                ["a", "b"].iter()
+                    .filter_map(|name| topics.cursor(&view.name, &SubscriberId::new(*name).unwrap()))
+                    .collect();
             prop_assert_eq!(cursors.len() as u64, view.subscribers);
             prop_assert!(cursors.iter().all(|cursor| *cursor <= view.end));
         }
-        let sums = Counts { topics: topics.topics().count() as u64, messages: topics.topics().map(|view| view.end.0).sum() };
+        let sums = Counts {
+            topics: topics.topics().count() as u64,
+            messages: topics.topics().map(|view| view.end.0).sum(),
+        };
         prop_assert_eq!(topics.counts(), sums);
     }
 
@@ -89,7 +99,11 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_decoding_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), commands in commands(), at in any::<prop::sample::Index>()) {
+    fn no_bytes_make_decoding_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..200),
+        commands in commands(),
+        at in any::<prop::sample::Index>(),
+    ) {
         let _ = decode_commands(&bytes);
         let _ = Topics::decode(&bytes);
         bytes.insert(0, 1);
@@ -174,8 +188,11 @@ fn op() -> impl Strategy<Value = Op> {
         1 => subscriber().prop_map(|subscriber| Op::UseSubscriber { subscriber }),
         1 => (0..101u64).prop_map(|before| Op::ExpireNames { before: Timestamp(before) }),
         8 => (publisher(), topic(), sequence(), ".{0,8}")
-            .prop_map(|(publisher, topic, sequence, content)| Op::Publish { publisher, topic, sequence, content: content.into() }),
-        3 => (subscriber(), topic(), from()).prop_map(|(subscriber, topic, from)| Op::Subscribe { subscriber, topic, from }),
+            .prop_map(|(publisher, topic, sequence, content)| {
+                Op::Publish { publisher, topic, sequence, content: content.into() }
+            }),
+        3 => (subscriber(), topic(), from())
+            .prop_map(|(subscriber, topic, from)| Op::Subscribe { subscriber, topic, from }),
         1 => (subscriber(), topic()).prop_map(|(subscriber, topic)| Op::Unsubscribe { subscriber, topic }),
         3 => (subscriber(), topic(), 0..6u64)
             .prop_map(|(subscriber, topic, offset)| Op::Commit { subscriber, topic, offset: Offset(offset) }),

@@ -34,7 +34,10 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_message_is_refused_after_the_requests_that_are_whole(requests in requests(), cut in any::<prop::sample::Index>()) {
+    fn a_cut_message_is_refused_after_the_requests_that_are_whole(
+        requests in requests(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let bytes = encode_requests(&requests);
         let cut = cut.index(bytes.len());
         let mut decoded = decode_requests(&bytes[..cut], &Limits::default(), &seating());
@@ -45,7 +48,11 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in ".{0,200}", fields in json_object(), cut in any::<prop::sample::Index>()) {
+    fn no_text_makes_the_parser_panic(
+        text in ".{0,200}",
+        fields in json_object(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let _ = parse_request(&text, &Limits::default(), &seating());
         let object = fields.to_string();
         let _ = parse_request(&object, &Limits::default(), &seating());
@@ -54,14 +61,21 @@ proptest! {
     }
 
     #[test]
-    fn any_request_with_any_content_means_the_same_in_json(content in ".{0,40}", id in id(), sequence in prop::option::of(any::<u64>())) {
+    fn any_request_with_any_content_means_the_same_in_json(
+        content in ".{0,40}",
+        id in id(),
+        sequence in prop::option::of(any::<u64>()),
+    ) {
         let object = json!({"action": "publish", "publisher_id": "ann", "topic": "news",
             "content": &content, "sequence": sequence});
         let text = format!(r#"{{"id":{},{}"#, id_json(&id), &object.to_string()[1..]);
         let parsed = parse_request(&text, &Limits::default(), &seating()).unwrap();
         let decoded = decode_requests(&encode_requests(std::slice::from_ref(&parsed)), &Limits::default(), &seating());
         prop_assert_eq!(&parsed.id, &id);
-        let kept = matches!(&parsed.action, Action::Write(Write::Publish { content: given, .. }) if **given == *content);
+        let kept = matches!(
+            &parsed.action,
+            Action::Write(Write::Publish { content: given, .. }) if **given == *content
+        );
         prop_assert!(kept);
         prop_assert_eq!(decoded, vec![Ok(parsed)]);
     }

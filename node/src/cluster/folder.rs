@@ -42,10 +42,15 @@ struct ClusterFile {
 pub enum FolderError {
     #[error("{what} {path}: {error}", path = path.display())]
     Io { what: &'static str, path: PathBuf, error: io::Error },
-    #[error("the data folder {path} is in use by another `cubecast up`; stop it first, or choose another folder with --data", path = path.display())]
+    #[error(
+        "the data folder {path} is in use by another `cubecast up`; stop it first, \
+         or choose another folder with --data",
+        path = path.display()
+    )]
     InUse { path: PathBuf },
     #[error(
-        "the data folder {path} belongs to a cube of dimension {found} ({} nodes), not {wanted}; start it with --dimension {found}, or choose another folder with --data",
+        "the data folder {path} belongs to a cube of dimension {found} ({} nodes), not {wanted}; \
+         start it with --dimension {found}, or choose another folder with --data",
         1 << found, path = path.display()
     )]
     OtherDimension { path: PathBuf, found: u8, wanted: u8 },

@@ -119,8 +119,8 @@ impl Plan {
         let host = &self.host;
         match (host.is_loopback(), self.allow_faults, self.faults_were_asked_for) {
             (false, false, false) => Some(format!(
-                "Requested faults are off, because {host} is open to the network. To let every client stop nodes and cut links, \
-                 start with --faults on."
+                "Requested faults are off, because {host} is open to the network. \
+                 To let every client stop nodes and cut links, start with --faults on."
             )),
             (false, true, _) => {
                 Some(format!("Requested faults are on: every client that reaches {host} can stop nodes and cut links."))

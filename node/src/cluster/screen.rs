@@ -211,11 +211,17 @@ impl Screen {
     fn json_news(&self, news: &News, row: Option<&Row>) -> serde_json::Value {
         match news {
             News::Started { node, pid, restarts } => {
-                json!({"event": "started", "node": node, "pid": pid, "restarts": restarts, "address": row.map(|row| &row.address)})
+                json!({
+                    "event": "started", "node": node, "pid": pid, "restarts": restarts,
+                    "address": row.map(|row| &row.address),
+                })
             }
             News::Ended { node, how, reason, again_in, asked } => {
                 let restarts_in_ms = again_in.map(|pause| pause.as_millis() as u64);
-                json!({"event": "ended", "node": node, "how": how, "reason": reason, "log": self.log_file(*node), "restarts_in_ms": restarts_in_ms, "asked": asked})
+                json!({
+                    "event": "ended", "node": node, "how": how, "reason": reason, "log": self.log_file(*node),
+                    "restarts_in_ms": restarts_in_ms, "asked": asked,
+                })
             }
             News::Log { node, line } => json!({"event": "log", "node": node, "line": line}),
         }

@@ -13,7 +13,8 @@ use crate::{log, process};
 /// Flags correspond to settings in the configuration file, and override them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node of the cube. Each can come from the file or from a flag.\n\n\
+    after_help = "A node needs: --node, --dimension, --cluster, --secret-file, --data and an --address for each node \
+    of the cube. Each can come from the file or from a flag.\n\n\
     SIGINT and SIGTERM stop the node cleanly, with exit code 0: all accepted data is written first. SIGHUP (the \
     terminal was closed) also stops it cleanly, but with exit code 129; under nohup it is ignored. A second signal \
     stops the node at once."

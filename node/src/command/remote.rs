@@ -18,7 +18,14 @@ use crate::shutdown::Shutdown;
 #[command(next_help_heading = "Cluster")]
 pub struct Remote {
     /// Some nodes of the cluster, separated by commas. One reachable node is enough; it reports the others.
-    #[arg(long, env = "CUBECAST", value_name = "ADDRESS,...", value_delimiter = ',', default_value = "127.0.0.1:8000", value_parser = parse_node)]
+    #[arg(
+        long,
+        env = "CUBECAST",
+        value_name = "ADDRESS,...",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8000",
+        value_parser = parse_node
+    )]
     pub cluster: Vec<String>,
     /// `table` for people, `json` for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

@@ -20,7 +20,8 @@ use crate::storage::SyncMode;
 #[command(after_help = "Examples:\n    \
     cubecast up                               eight nodes on ports 8000 to 8007, and the dashboard\n    \
     cubecast up --dimension 2 --faults off    four nodes, without requested faults\n    \
-    cubecast up --base-port auto --format json    for scripts: one JSON line per event; `ready` once all groups accept publishes\n\n\
+    cubecast up --base-port auto --format json    for scripts: one JSON line per event; \
+    `ready` once all groups accept publishes\n\n\
     SIGINT (Ctrl-C) and SIGTERM stop all nodes cleanly, with exit code 0. SIGHUP (the terminal was closed) also does, \
     but with exit code 129; under nohup it is ignored. A second signal stops all nodes at once.")]
 pub struct Args {
@@ -51,7 +52,11 @@ pub struct Args {
     storage_reserve: Option<String>,
     /// New publishers and subscribers that a node accepts from its clients per second; bursts may be ten times as
     /// large.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=UNLIMITED_REGISTRATIONS as i64)
+    )]
     registrations_per_second: Option<u32>,
     /// Delete publishers and subscribers that are unused for this long, for example 30d or 12h (default: never).
     #[arg(long, value_name = "TIME")]

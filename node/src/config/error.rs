@@ -19,11 +19,19 @@ pub enum ConfigError {
     Syntax { file: PathBuf, error: Box<toml::de::Error> },
     #[error("`{field}` is missing ({what})")]
     Missing { field: &'static str, what: &'static str },
-    #[error("dimension {given} is not supported by real processes; use 1 to {max} (2 to {nodes} nodes)", max = Dimension::MAX_PROCESSES, nodes = 1 << Dimension::MAX_PROCESSES)]
+    #[error(
+        "dimension {given} is not supported by real processes; use 1 to {max} (2 to {nodes} nodes)",
+        max = Dimension::MAX_PROCESSES,
+        nodes = 1 << Dimension::MAX_PROCESSES
+    )]
     Dimension { given: u8 },
     #[error("`{field}`: {error}")]
     Node { field: &'static str, error: NotAHost },
-    #[error("`addresses` has no address for node {missing}; a cube of dimension {dimension} has {nodes} nodes, and each needs an address", nodes = 1 << dimension)]
+    #[error(
+        "`addresses` has no address for node {missing}; a cube of dimension {dimension} has {nodes} nodes, \
+         and each needs an address",
+        nodes = 1 << dimension
+    )]
     NoAddress { missing: HostId, dimension: u8 },
     #[error("`{field}`: `{given}` is not a valid address: {error}")]
     Address { field: &'static str, given: String, error: AddressError },

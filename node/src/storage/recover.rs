@@ -28,7 +28,8 @@ pub(super) struct Contents {
     pub usage: Usage,
 }
 
-/// Reads everything except the messages, from the folder of a node of this cube. Damaged log ends are deleted in the same transaction.
+/// Reads everything except the messages, from the folder of a node of this cube. Damaged log ends are deleted in the
+/// same transaction.
 pub(super) fn read(transaction: &WriteTransaction, cube: Dimension) -> Result<Contents, Failure> {
     let number = transaction_number(transaction)?;
     let meta = transaction.open_table(rows::META)?;

@@ -50,7 +50,10 @@ impl fmt::Display for SyncMode {
 pub enum SyncModeError {
     #[error("`{given}` is not a sync mode; use `always`, `interval=MS` or `never`")]
     Unknown { given: String },
-    #[error("`{given}` is not a valid interval; use 1 to {max} milliseconds, for example `interval=50`", max = SyncMode::MAX_INTERVAL_MS)]
+    #[error(
+        "`{given}` is not a valid interval; use 1 to {max} milliseconds, for example `interval=50`",
+        max = SyncMode::MAX_INTERVAL_MS
+    )]
     Interval { given: String },
 }
 

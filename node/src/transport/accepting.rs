@@ -105,7 +105,8 @@ pub fn reason(error: &io::Error) -> Option<String> {
     Some(match error.raw_os_error() {
         Some(EMFILE) => {
             format!(
-                "{error}; raise the limit of this process (ulimit -n), or lower the number of clients ([limits] clients)"
+                "{error}; raise the limit of this process (ulimit -n), \
+                 or lower the number of clients ([limits] clients)"
             )
         }
         Some(ENFILE) => format!("{error}; the limit of the whole system is reached: raise it (sysctl fs.file-max)"),

@@ -108,7 +108,9 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc
         ending = connection.read(&mut stream) => ending,
         ending = connection.write(&mut sink, queue, refused) => ending,
         () = dismissal(&mut closing, &mut dismissed, &context) => Ending::Dismissed,
-        () = connection.pulse.lost(context.began, context.limits.silence) => Ending::Refused(silent_for(context.limits.silence)),
+        () = connection.pulse.lost(context.began, context.limits.silence) => {
+            Ending::Refused(silent_for(context.limits.silence))
+        }
         () = connection.holding.turned_away() => Ending::Refused(turned_away()),
         () = connection.holding.overdue() => Ending::Refused(overdue()),
         () = connection.never_asked() => Ending::Refused(never_asked(context.limits.first_request)),

@@ -229,7 +229,11 @@ async fn a_second_process_with_a_living_ones_id_is_refused() {
     taken.unwrap();
     let (_, refused) = knock(&node, &credentials("01", 8)).await;
     assert!(
-        matches!(&refused, Err(HandshakeError::RefusedBy { code, reason }) if *code == RefusalCode::Taken as u16 && reason.contains("same id")),
+        matches!(
+            &refused,
+            Err(HandshakeError::RefusedBy { code, reason })
+                if *code == RefusalCode::Taken as u16 && reason.contains("same id")
+        ),
         "{refused:?}"
     );
     node.sees("the first one", is_connected).await;

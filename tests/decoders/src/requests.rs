@@ -90,7 +90,9 @@ fn fields_of(action: &Action) -> Map<String, Value> {
             json!({ "publisher_id": publisher, "topic": topic })
         }
         Action::Write(Write::Publish { publisher, topic, content, ack, sequence }) => {
-            json!({ "publisher_id": publisher, "topic": topic, "content": content, "ack": word(ack), "sequence": sequence })
+            json!({
+                "publisher_id": publisher, "topic": topic, "content": content, "ack": word(ack), "sequence": sequence,
+            })
         }
         Action::Write(
             Write::Subscribe { subscriber, topic, from, push }
@@ -119,7 +121,9 @@ fn fields_of(action: &Action) -> Map<String, Value> {
         Action::Admin(Admin::SetLink { from, to, conditions }) => {
             let LinkConditions { cut, delay_ms, jitter_ms, loss } = conditions;
             let state = if *cut { "cut" } else { "up" };
-            json!({ "from": from, "to": to, "state": state, "delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss": loss })
+            json!({
+                "from": from, "to": to, "state": state, "delay_ms": delay_ms, "jitter_ms": jitter_ms, "loss": loss,
+            })
         }
         Action::Local(Local::Watch { kinds, sample }) => {
             json!({ "kinds": kinds.iter().map(word).collect::<Vec<_>>(), "sample": sample })

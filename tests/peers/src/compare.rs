@@ -64,7 +64,8 @@ pub async fn run(args: &Args) -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("cubecast-peers-").tempdir().map_err(|error| error.to_string())?;
     let machine = Machine::this();
     println!(
-        "On {} processors ({}), {} GiB, Linux {}: {} runs of {} s each, in turns. All systems, and who asks them, share the machine.",
+        "On {} processors ({}), {} GiB, Linux {}: {} runs of {} s each, in turns. \
+         All systems, and who asks them, share the machine.",
         machine.processors,
         machine.model,
         machine.memory_bytes >> 30,

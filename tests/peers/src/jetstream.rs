@@ -143,7 +143,8 @@ impl System for JetStream {
 
     fn promises(&self) -> String {
         format!(
-            "nats-server {}, 3 servers, a file stream with 3 replicas; acknowledged when a majority has written it: this version syncs every 2 minutes, and cannot be told to sync first",
+            "nats-server {}, 3 servers, a file stream with 3 replicas; acknowledged when a majority has written it: \
+             this version syncs every 2 minutes, and cannot be told to sync first",
             self.version
         )
     }

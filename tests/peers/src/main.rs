@@ -49,8 +49,8 @@ pub struct Args {
     /// Only these comparisons, separated by commas.
     #[arg(long, value_enum, value_name = "WHAT,...", value_delimiter = ',')]
     only: Vec<compare::Comparison>,
-    /// Measures nothing: prints the targets and results in saved files, of this program and of `cubecast-lab bench`, as a
-    /// Markdown table.
+    /// Measures nothing: prints the targets and results in saved files, of this program and of `cubecast-lab bench`, as
+    /// a Markdown table.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["only", "save"])]
     table: Vec<PathBuf>,
     /// Writes all figures as JSON.

@@ -43,7 +43,8 @@ impl Mosquitto {
         let port = free_ports(1)?[0];
         let file = folder.join("mosquitto.conf");
         let config = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\nmax_queued_messages 100000\nset_tcp_nodelay true\npersistence false\n"
+            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1000\n\
+             max_queued_messages 100000\nset_tcp_nodelay true\npersistence false\n"
         );
         std::fs::write(&file, config).map_err(|error| error.to_string())?;
         let mut command = Command::new("mosquitto");

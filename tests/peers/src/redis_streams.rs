@@ -113,12 +113,14 @@ impl System for RedisStreams {
     fn promises(&self) -> String {
         let disk = match self.fsync {
             "always" => {
-                "the master has synced it; what WAIT counts, two of three replicas, have it in memory and sync before their next answer"
+                "the master has synced it; what WAIT counts, two of three replicas, \
+                 have it in memory and sync before their next answer"
             }
             _ => "the master and two of three replicas have it in memory; each syncs once a second",
         };
         format!(
-            "redis-server {}, a master and 3 replicas; acknowledged when {disk}. A failover is not Redis' own here, and loses what the chosen replica lacks",
+            "redis-server {}, a master and 3 replicas; acknowledged when {disk}. \
+             A failover is not Redis' own here, and loses what the chosen replica lacks",
             self.version
         )
     }

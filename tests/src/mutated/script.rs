@@ -155,7 +155,8 @@ fn pick<'a, T>(rng: &mut Rng, pool: &'a [T]) -> &'a T {
 /// HTTP requests, and first messages of other protocols that reach open ports.
 fn http(address: &str) -> Vec<Vec<u8>> {
     let upgrade = format!(
-        "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     );
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");

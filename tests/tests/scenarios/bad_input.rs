@@ -134,7 +134,11 @@ async fn a_mebibyte_is_taken_and_one_byte_more_is_too_large() {
     let bystander = Bystander::begin(&cluster, at, "bad-size").await;
     let mut client = cluster.client(at).await;
     client.set_up("bad-size-p2", "bad-size-s2", "bad-size-t2").await;
-    let publish = |content: String| json!({"action": "publish", "publisher_id": "bad-size-p2", "topic": "bad-size-t2", "content": content});
+    let publish = |content: String| {
+        json!({
+            "action": "publish", "publisher_id": "bad-size-p2", "topic": "bad-size-t2", "content": content,
+        })
+    };
     let answer = client.ask(publish("x".repeat(MEBIBYTE + 1))).await;
     assert_refusal(
         "a mebibyte and a byte",

@@ -1,5 +1,5 @@
-//! A short run of `cubecast-lab bench`: every selected case is run, nothing fails, and the page and the graphs are written.
-//! Its figures mean nothing.
+//! A short run of `cubecast-lab bench`: every selected case is run, nothing fails, and the page and the graphs are
+//! written. Its figures mean nothing.
 
 use std::process::{Command, Stdio};
 

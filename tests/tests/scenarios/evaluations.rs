@@ -111,7 +111,11 @@ async fn evaluation_2_topics_are_replicated_on_the_right_nodes() {
         assert_eq!((&answer["home"], &answer["replicas"]), (&json!(home), &json!(replicas)), "{answer}");
         client.must(json!({"action": "create_subscriber", "subscriber_id": "e2-subscriber"})).await;
         client.must(json!({"action": "subscribe", "subscriber_id": "e2-subscriber", "topic": topic})).await;
-        client.must(json!({"action": "publish", "publisher_id": "e2-publisher", "topic": topic, "content": "x", "ack": "all"})).await;
+        client
+            .must(json!({
+                "action": "publish", "publisher_id": "e2-publisher", "topic": topic, "content": "x", "ack": "all",
+            }))
+            .await;
         assert_eq!(assert_replicas_equal_and_complete(&cluster, topic, &["x".into()]).await, ["x"]);
         for elsewhere in cluster.vertices().filter(|vertex| !cluster.replicas(topic).contains(vertex)) {
             let mut other = cluster.client(elsewhere).await;
@@ -153,7 +157,10 @@ async fn evaluations_3_4_5_and_8_a_failed_home_returns_to_its_state_and_replicas
         // 8: every replica has the messages published before the home failed.
         assert_eq!(answer["messages"][0]["content"], "before", "{answer}");
     }
-    far.must_eventually(json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "meanwhile", "sequence": 1})).await;
+    far.must_eventually(json!({
+        "action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "meanwhile", "sequence": 1,
+    }))
+    .await;
 
     // 3 and 4: the home is back in its former state, and has the messages that it missed. (It is stopped and receives
     // nothing from its neighbours, so the request goes to it directly.)

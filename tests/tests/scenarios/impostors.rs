@@ -47,7 +47,11 @@ async fn a_process_that_claims_a_living_neighbours_id_is_refused_even_with_the_s
     let cluster = ProcessCluster::shared().await;
     let error = dial(&cluster, CLAIMED, SECRET).await;
     assert!(
-        matches!(&error, HandshakeError::RefusedBy { code, reason } if *code == RefusalCode::Taken as u16 && reason.contains("two processes use the same id")),
+        matches!(
+            &error,
+            HandshakeError::RefusedBy { code, reason }
+                if *code == RefusalCode::Taken as u16 && reason.contains("two processes use the same id")
+        ),
         "{error}"
     );
     assert_unharmed(&cluster).await;

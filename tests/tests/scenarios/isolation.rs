@@ -23,7 +23,10 @@ async fn an_isolated_home_is_replaced_and_leads_again_after_the_links_heal() {
 
     // The isolated home accepts no publish with `quorum`.
     let mut alone = cluster.client(home).await;
-    let publish = json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "alone", "ack": "quorum", "sequence": 1_000_000});
+    let publish = json!({
+        "action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "alone", "ack": "quorum",
+        "sequence": 1_000_000,
+    });
     let refused = alone.refused(publish).await;
     assert!(["unavailable", "timeout"].contains(&refused.as_str()), "{refused}");
     let read =

@@ -64,7 +64,10 @@ async fn without_a_majority(cluster: &ProcessCluster) -> (Client, Vec<Vertex>) {
 }
 
 fn publish(content: &str, ack: &str, sequence: u64) -> Value {
-    json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": content, "ack": ack, "sequence": sequence})
+    json!({
+        "action": "publish", "publisher_id": "publisher1", "topic": "news", "content": content, "ack": ack,
+        "sequence": sequence,
+    })
 }
 
 /// Asserts that refused messages are absent, and that acknowledged messages exist once.
@@ -76,7 +79,7 @@ async fn assert_healed(cluster: &ProcessCluster, down: &[Vertex], expected: &[&s
     let mut reader = cluster.far_client("news").await;
     cubecast_tests::client::pull_until(&mut reader, "subscriber1", "news", expected).await;
     // A later message is ordered after everything that was still in transit.
-    let last = json!({"action": "publish", "publisher_id": "publisher1", "topic": "news", "content": "last", "ack": "all", "sequence": 9});
+    let last = publish("last", "all", 9);
     reader.must_eventually(last).await;
     let mut all: Vec<String> = expected.iter().map(|content| (*content).into()).collect();
     all.push("last".into());

@@ -66,12 +66,14 @@ fn placement() -> Lesson {
         topic: TOPIC,
         steps: vec![
             LessonStep {
-                text: "Each node is a corner of a cube and is named by its bits. The SHA-256 hash of “news” ends in the bits 100.",
+                text: "Each node is a corner of a cube and is named by its bits. \
+                    The SHA-256 hash of “news” ends in the bits 100.",
                 guess: Some(Guess {
                     question: "Which node will be the home of news?",
                     choices: &["The one that receives the request", "100", "Any with free space"],
                     right: 1,
-                    because: "The last three bits of the hash are the home's name. Every node and every client computes the same home.",
+                    because: "The last three bits of the hash are the home's name. \
+                        Every node and every client computes the same home.",
                 }),
                 button: "Create news",
                 tasks: vec![(0, create())],
@@ -82,12 +84,14 @@ fn placement() -> Lesson {
                 ],
             },
             LessonStep {
-                text: "The home does not hold the only copy: its neighbour along each of the three edges keeps a replica.",
+                text: "The home does not hold the only copy: \
+                    its neighbour along each of the three edges keeps a replica.",
                 guess: Some(Guess {
                     question: "How many of the eight nodes will store a message to news?",
                     choices: &["1", "4", "8"],
                     right: 1,
-                    because: "The home and its three neighbours: 100, 101, 110 and 000. On a cube of dimension d, d + 1 nodes store it.",
+                    because: "The home and its three neighbours: 100, 101, 110 and 000. \
+                        On a cube of dimension d, d + 1 nodes store it.",
                 }),
                 button: "Publish a message",
                 tasks: vec![(0, publish("hello", Ack::Quorum))],
@@ -105,11 +109,13 @@ fn replication() -> Lesson {
     Lesson {
         id: "replication",
         title: "What does “stored” mean?",
-        about: "The publisher chooses whether a publish waits for one node, for a majority, or for all replicas that are up.",
+        about: "The publisher chooses whether a publish waits for one node, for a majority, \
+            or for all replicas that are up.",
         topic: TOPIC,
         steps: vec![
             LessonStep {
-                text: "With “quorum”, a publish is acknowledged once a majority of the four replicas has stored it on disk.",
+                text: "With “quorum”, a publish is acknowledged \
+                    once a majority of the four replicas has stored it on disk.",
                 guess: None,
                 button: "Create news and publish with quorum",
                 tasks: vec![(0, create()), (300, publish("first", Ack::Quorum))],
@@ -120,7 +126,8 @@ fn replication() -> Lesson {
                 ],
             },
             LessonStep {
-                text: "Now replica 110 is paused for four seconds: it neither receives nor answers. We publish with quorum again.",
+                text: "Now replica 110 is paused for four seconds: it neither receives nor answers. \
+                    We publish with quorum again.",
                 guess: Some(Guess {
                     question: "Does the publish have to wait for 110?",
                     choices: &["Yes, until it is back", "No: three of four are a majority"],
@@ -157,7 +164,8 @@ fn failover() -> Lesson {
     Lesson {
         id: "failover",
         title: "The leader dies",
-        about: "A neighbour takes over within a second, no acknowledged message is lost, and the home leads again once it has caught up.",
+        about: "A neighbour takes over within a second, no acknowledged message is lost, \
+            and the home leads again once it has caught up.",
         topic: TOPIC,
         steps: vec![
             begin("One node orders all messages of a topic: the leader. It is the home whenever possible."),
@@ -167,7 +175,8 @@ fn failover() -> Lesson {
                     question: "Which nodes can lead news while 100 is down?",
                     choices: &["Any of the other seven", "Only 101, 110 or 000", "None: news must wait"],
                     right: 1,
-                    because: "Only a node that has the log can lead. The neighbours detected the broken connections at once and elected one of themselves.",
+                    because: "Only a node that has the log can lead. \
+                        The neighbours detected the broken connections at once and elected one of themselves.",
                 }),
                 button: "Crash 100 and publish",
                 tasks: vec![
@@ -187,7 +196,8 @@ fn failover() -> Lesson {
                     question: "Which node leads then?",
                     choices: &["The one that took over", "100 again, once it has caught up"],
                     right: 1,
-                    because: "Leadership returns to the home, so that the load stays spread evenly over the cube, but never to a node that lacks entries.",
+                    because: "Leadership returns to the home, so that the load stays spread evenly over the cube, \
+                        but never to a node that lacks entries.",
                 }),
                 button: "Wait for 100",
                 tasks: Vec::new(),
@@ -206,7 +216,8 @@ fn wipe() -> Lesson {
     Lesson {
         id: "recovery",
         title: "A disk is lost",
-        about: "A node that comes back with an empty disk rejoins as a new incarnation without votes, and copies its data from its neighbours.",
+        about: "A node that comes back with an empty disk rejoins as a new incarnation without votes, \
+            and copies its data from its neighbours.",
         topic: TOPIC,
         steps: vec![
             begin("Four nodes store each message, so one of their disks can be lost without losing a message."),
@@ -216,7 +227,8 @@ fn wipe() -> Lesson {
                     question: "Is it safe for it to come back and vote as if nothing had happened?",
                     choices: &["Yes, it is the same machine", "No: its record of votes and acknowledgements is lost"],
                     right: 1,
-                    because: "Its vote could help to undo what it acknowledged before. So it returns as a new incarnation without a vote, and can vote again once it has caught up.",
+                    because: "Its vote could help to undo what it acknowledged before. \
+                        So it returns as a new incarnation without a vote, and can vote again once it has caught up.",
                 }),
                 button: "Wipe 100",
                 tasks: vec![(0, tasks::stop_node(named(HOME), StopMode::Wipe, 2_000))],
@@ -249,7 +261,8 @@ fn consistency() -> Lesson {
     Lesson {
         id: "consistency",
         title: "A stale read",
-        about: "A replica answers at once but may lack the newest messages. A reader that must not miss any reads from the leader.",
+        about: "A replica answers at once but may lack the newest messages. \
+            A reader that must not miss any reads from the leader.",
         topic: TOPIC,
         steps: vec![
             LessonStep {
@@ -262,12 +275,14 @@ fn consistency() -> Lesson {
                 ..begin("Every replica can answer a read. All of them have message #0, and a reader pulls it.")
             },
             LessonStep {
-                text: "All links into replica 110 become slow: each frame to it is delayed by 600 ms. We publish, and 150 ms later read from 110.",
+                text: "All links into replica 110 become slow: each frame to it is delayed by 600 ms. \
+                    We publish, and 150 ms later read from 110.",
                 guess: Some(Guess {
                     question: "The publish was acknowledged. What does replica 110 answer?",
                     choices: &["Both messages", "Only the first", "Nothing: it refuses the read"],
                     right: 1,
-                    because: "A majority without 110 acknowledged the publish. The answer of 110 is correct but old: a stale read.",
+                    because: "A majority without 110 acknowledged the publish. \
+                        The answer of 110 is correct but old: a stale read.",
                 }),
                 button: "Slow 110 down, publish, read there",
                 tasks: vec![
@@ -287,7 +302,8 @@ fn consistency() -> Lesson {
                     question: "Which messages does it return?",
                     choices: &["Both messages", "Only the first"],
                     right: 0,
-                    because: "The leader first confirms that it still leads, then answers from its own log. The log contains everything that was acknowledged before.",
+                    because: "The leader first confirms that it still leads, then answers from its own log. \
+                        The log contains everything that was acknowledged before.",
                 }),
                 button: "Read with leader",
                 tasks: vec![(0, read_leader())],
@@ -295,7 +311,8 @@ fn consistency() -> Lesson {
                 expected: vec![Expectation::Pulled { count: 2 }],
             },
             LessonStep {
-                text: "Stale does not mean lost: the delayed message has arrived at 110. We heal the links and read from 110 once more.",
+                text: "Stale does not mean lost: the delayed message has arrived at 110. \
+                    We heal the links and read from 110 once more.",
                 guess: None,
                 button: "Heal the links, read from 110",
                 tasks: vec![(0, tasks::set_link(&into_110, LinkConditions::PERFECT)), (1_500, read_replica("110"))],
@@ -319,12 +336,14 @@ fn partition() -> Lesson {
     Lesson {
         id: "partition",
         title: "Cut off, and healed",
-        about: "A leader that is cut off cannot continue alone. The majority elects another leader, and when the links heal there is one history.",
+        about: "A leader that is cut off cannot continue alone. The majority elects another leader, \
+            and when the links heal there is one history.",
         topic: TOPIC,
         steps: vec![
             begin("Node 100 leads news. Only its three links connect it to the other nodes."),
             LessonStep {
-                text: "We cut all three links of 100 in both directions. It keeps running, and clients can still reach it. Then we publish with quorum.",
+                text: "We cut all three links of 100 in both directions. It keeps running, \
+                    and clients can still reach it. Then we publish with quorum.",
                 guess: Some(Guess {
                     question: "100 still has the role of leader. Will it acknowledge the publish?",
                     choices: &[
@@ -333,7 +352,8 @@ fn partition() -> Lesson {
                         "No, no node can",
                     ],
                     right: 1,
-                    because: "Alone it has no majority. 101, 110 and 000 are three of four: they elected one of themselves, and this page published there when 100 could not acknowledge.",
+                    because: "Alone it has no majority. 101, 110 and 000 are three of four: \
+                        they elected one of themselves, and this page published there when 100 could not acknowledge.",
                 }),
                 button: "Cut off 100 and publish",
                 tasks: vec![(0, tasks::set_link(&around, cut)), (2_500, publish("from the other side", Ack::Quorum))],
@@ -369,7 +389,8 @@ fn minority() -> Lesson {
     Lesson {
         id: "minority",
         title: "Two of four are gone",
-        about: "Without a majority, no publish is acknowledged with quorum. A publish with “one” waits on disk and enters the log once.",
+        about: "Without a majority, no publish is acknowledged with quorum. \
+            A publish with “one” waits on disk and enters the log once.",
         topic: TOPIC,
         steps: vec![
             begin("The topic news has four replicas: three are a majority, two are not."),
@@ -383,7 +404,8 @@ fn minority() -> Lesson {
                         "It is lost without an error",
                     ],
                     right: 1,
-                    because: "Two of four are not a majority, so they cannot commit the message. A message that is not committed is not acknowledged with quorum.",
+                    because: "Two of four are not a majority, so they cannot commit the message. \
+                        A message that is not committed is not acknowledged with quorum.",
                 }),
                 button: "Crash both and publish with quorum",
                 tasks: vec![
@@ -399,7 +421,8 @@ fn minority() -> Lesson {
                 ],
             },
             LessonStep {
-                text: "With “one”, the publisher requires less: one node keeps the message on disk until there is a leader.",
+                text: "With “one”, the publisher requires less: \
+                    one node keeps the message on disk until there is a leader.",
                 guess: None,
                 button: "Publish with one",
                 tasks: vec![(0, publish("kept safe", Ack::One))],
@@ -412,7 +435,8 @@ fn minority() -> Lesson {
                     question: "How often will “kept safe” be in the log?",
                     choices: &["Once", "Possibly twice", "Not at all"],
                     right: 0,
-                    because: "The message carries a sequence number from its publisher, so a second copy is recognised and dropped.",
+                    because: "The message carries a sequence number from its publisher, \
+                        so a second copy is recognised and dropped.",
                 }),
                 button: "Bring both back",
                 tasks: vec![(0, tasks::recover_node(named(HOME))), (0, backstage(tasks::recover_node(named("101"))))],

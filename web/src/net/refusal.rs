@@ -25,13 +25,12 @@ fn words(status: u16, content_type: &str, text: &str, url: &str) -> String {
     let is_from_node = content_type.starts_with("text/plain") && !text.is_empty() && text.len() <= MOST_TEXT;
     match status {
         403 | 503 if is_from_node => format!("The node answered: {text}"),
-        400 | 405 | 426 => {
-            "Plain HTTP reaches a node at this address, but the WebSocket does not. If there is a proxy in between, let it \
-             forward the headers Upgrade and Connection."
-                .to_owned()
-        }
+        400 | 405 | 426 => "Plain HTTP reaches a node at this address, but the WebSocket does not. \
+             If there is a proxy in between, let it forward the headers Upgrade and Connection."
+            .to_owned(),
         _ => format!(
-            "The server at {url} answered {status} and is not a node. If it is a proxy, let it forward this path to a node's /ws."
+            "The server at {url} answered {status} and is not a node. If it is a proxy, \
+             let it forward this path to a node's /ws."
         ),
     }
 }
@@ -42,7 +41,8 @@ mod tests {
 
     #[test]
     fn a_nodes_own_words_are_shown_and_a_proxys_page_is_not() {
-        let said = "Pages from https://a.example may not connect to this node. To allow it, start the node with --allow-origin https://a.example.";
+        let said = "Pages from https://a.example may not connect to this node. \
+            To allow it, start the node with --allow-origin https://a.example.";
         assert_eq!(words(403, "text/plain; charset=utf-8", said, "u"), format!("The node answered: {said}"));
         assert!(
             words(403, "text/html", "<h1>Forbidden</h1>", "https://a/ws")

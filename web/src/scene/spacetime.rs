@@ -131,14 +131,16 @@ impl SpaceTimeScene {
         let (w, h) = (self.width, self.height);
         let _ = write!(
             svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" width=\"{w:.0}\" height=\"{h:.0}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" \
+             width=\"{w:.0}\" height=\"{h:.0}\" font-family=\"sans-serif\" font-size=\"13\">\n\
              <title>{}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
             escape(title)
         );
         for (x, label) in &self.ticks {
             let _ = writeln!(
                 svg,
-                "<path d=\"M{x:.1} 30V{:.1}\" stroke=\"#e3e3e3\"/><text x=\"{x:.1}\" y=\"20\" text-anchor=\"middle\" fill=\"#556070\">{}</text>",
+                "<path d=\"M{x:.1} 30V{:.1}\" stroke=\"#e3e3e3\"/>\
+                 <text x=\"{x:.1}\" y=\"20\" text-anchor=\"middle\" fill=\"#556070\">{}</text>",
                 h - BOTTOM,
                 escape(label)
             );
@@ -146,7 +148,8 @@ impl SpaceTimeScene {
         for (x, words) in self.moments() {
             let _ = writeln!(
                 svg,
-                "<path d=\"M{x:.1} 30V{:.1}\" stroke=\"#00745a\" stroke-width=\"2\" stroke-dasharray=\"5 4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#00745a\">{words}</text>",
+                "<path d=\"M{x:.1} 30V{:.1}\" stroke=\"#00745a\" stroke-width=\"2\" stroke-dasharray=\"5 4\"/>\
+                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#00745a\">{words}</text>",
                 h - BOTTOM,
                 h - 4.0
             );
@@ -154,7 +157,8 @@ impl SpaceTimeScene {
         for lane in &self.lanes {
             let _ = writeln!(
                 svg,
-                "<path d=\"M{LEFT} {y:.1}H{:.1}\" stroke=\"#8b8f98\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-weight=\"600\" fill=\"#1a2330\">{}</text>",
+                "<path d=\"M{LEFT} {y:.1}H{:.1}\" stroke=\"#8b8f98\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-weight=\"600\" fill=\"#1a2330\">{}</text>",
                 w - 12.0,
                 LEFT - 26.0,
                 lane.y + 4.0,
@@ -166,7 +170,8 @@ impl SpaceTimeScene {
             let colour = colour(arrow.tone);
             let _ = writeln!(
                 svg,
-                "<g stroke=\"{colour}\" fill=\"{colour}\"><title>{}</title><path d=\"M{:.1} {:.1}L{:.1} {:.1}\" stroke-width=\"1.8\"/><path d=\"{}\" stroke-width=\"1.8\"/></g>",
+                "<g stroke=\"{colour}\" fill=\"{colour}\"><title>{}</title>\
+                 <path d=\"M{:.1} {:.1}L{:.1} {:.1}\" stroke-width=\"1.8\"/><path d=\"{}\" stroke-width=\"1.8\"/></g>",
                 escape(&arrow.words),
                 arrow.from.0,
                 arrow.from.1,

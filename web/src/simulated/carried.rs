@@ -58,7 +58,8 @@ pub fn words(spec: &Spec) -> String {
     }
     let carried = parts.join(", ");
     format!(
-        "Carried over from the live cluster: {carried}. Not carried over: messages, subscribers and cursors, logs and terms."
+        "Carried over from the live cluster: {carried}. Not carried over: messages, subscribers and cursors, \
+         logs and terms."
     )
 }
 

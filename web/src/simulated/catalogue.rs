@@ -14,15 +14,18 @@ pub fn scenario(name: &str) -> Option<Scenario> {
     let random = Scenario { name: name.into(), ..Scenario::default() };
     Some(match name {
         "anything" => random,
-        "calm" => Scenario {
-            about: "Nothing breaks.".into(),
-            faults: Vec::new(),
-            seconds: 10,
-            ..random
-        },
+        "calm" => Scenario { about: "Nothing breaks.".into(), faults: Vec::new(), seconds: 10, ..random },
         "bad-edges" => Scenario {
-            about: "Edges lose, duplicate, delay and reorder frames, are cut in one direction, and their connections break.".into(),
-            faults: vec![FaultClass::Degrade, FaultClass::Degrade, FaultClass::Cut, FaultClass::Break, FaultClass::Link],
+            about: "Edges lose, duplicate, delay and reorder frames, are cut in one direction, \
+                and their connections break."
+                .into(),
+            faults: vec![
+                FaultClass::Degrade,
+                FaultClass::Degrade,
+                FaultClass::Cut,
+                FaultClass::Break,
+                FaultClass::Link,
+            ],
             fault_every_ms: 400,
             ..random
         },
@@ -42,7 +45,9 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..scripted
         },
         "split-in-two" => Scenario {
-            about: "The cube is split into two halves, along each dimension in turn, and once in one direction only.".into(),
+            about: "The cube is split into two halves, along each dimension in turn, \
+                and once in one direction only."
+                .into(),
             script: vec![
                 partition(1_000, 4_000, &["000", "001", "010", "011"], false),
                 partition(7_000, 4_000, &["000", "001", "100", "101"], false),
@@ -59,7 +64,8 @@ pub fn scenario(name: &str) -> Option<Scenario> {
             ..scripted
         },
         "power-loss" => Scenario {
-            about: "All machines lose power at once, again and again: acknowledged messages are synced, and torn writes are detected."
+            about: "All machines lose power at once, again and again: acknowledged messages are synced, \
+                and torn writes are detected."
                 .into(),
             load: Load { clients: 6, pause_ms: 60, ..Load::default() },
             seconds: 12,

@@ -5,8 +5,8 @@
 //! others. The run advances in ticks of one virtual millisecond, so its course never depends on how often the page is
 //! redrawn.
 //!
-//! Until the user acts, the run is identical, effect for effect, to that of `cubecast-lab sim` with the same scenario and
-//! seed: the page reads the nodes' state and sends no requests.
+//! Until the user acts, the run is identical, effect for effect, to that of `cubecast-lab sim` with the same scenario
+//! and seed: the page reads the nodes' state and sends no requests.
 //!
 //! | file | content |
 //! |---|---|

@@ -35,7 +35,13 @@ pub fn BreakPanel(props: &BreakPanelProps) -> Html {
             />
         },
         Some(Selection::Edge(a, b)) => html! {
-            <EdgeCard key={format!("{a}-{b}")} {a} {b} cluster={state.cluster.clone()} report={reports.of_nodes(Panel::Edge, &[a, b]).cloned()} />
+            <EdgeCard
+                key={format!("{a}-{b}")}
+                {a}
+                {b}
+                cluster={state.cluster.clone()}
+                report={reports.of_nodes(Panel::Edge, &[a, b]).cloned()}
+            />
         },
     };
     html! {

@@ -27,13 +27,17 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
     let choose = |seconds: usize, words: &'static str| {
         let set = span.clone();
         let onclick = Callback::from(move |_: MouseEvent| set.set(seconds));
-        html! { <button type="button" class="chip" aria-pressed={(*span == seconds).to_string()} {onclick}>{words}</button> }
+        html! {
+            <button type="button" class="chip" aria-pressed={(*span == seconds).to_string()} {onclick}>{words}</button>
+        }
     };
     html! {
         <div class="charts" data-testid="charts">
             <div class="charts-head">
                 <h3>{"Could this page publish?"}<span class="aside">{scene.availability_words.clone()}</span></h3>
-                <div class="links" role="group" aria-label="Period">{ for SPANS.iter().map(|(seconds, words)| choose(*seconds, words)) }</div>
+                <div class="links" role="group" aria-label="Period">
+                    { for SPANS.iter().map(|(seconds, words)| choose(*seconds, words)) }
+                </div>
             </div>
             {strip(&scene)}
             <div class="charts-main">
@@ -41,11 +45,24 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
                 {chart(&scene.latency, "chart-latency")}
             </div>
             if !scene.nodes.is_empty() {
-                <h3>{"Each node"}<span class="aside">{format!("messages that became readable on it; latency from arrival to answer{}", busiest(scene.nodes.len(), MAX_NODE_CHARTS))}</span></h3>
+                <h3>
+                    {"Each node"}
+                    <span class="aside">
+                        {format!(
+                            "messages that became readable on it; latency from arrival to answer{}",
+                            busiest(scene.nodes.len(), MAX_NODE_CHARTS)
+                        )}
+                    </span>
+                </h3>
                 <div class="charts-small">{ for scene.nodes.iter().map(|node| chart(node, "chart-node")) }</div>
             }
             if !scene.topics.is_empty() {
-                <h3>{"Each topic"}<span class="aside">{format!("of all publishers{}", busiest(scene.topics.len(), MAX_TOPIC_CHARTS))}</span></h3>
+                <h3>
+                    {"Each topic"}
+                    <span class="aside">
+                        {format!("of all publishers{}", busiest(scene.topics.len(), MAX_TOPIC_CHARTS))}
+                    </span>
+                </h3>
                 <div class="charts-small">{ for scene.topics.iter().map(|topic| chart(topic, "chart-topic")) }</div>
             }
         </div>
@@ -68,11 +85,24 @@ fn strip(scene: &ChartsScene) -> Html {
     };
     html! {
         <>
-            <svg class="strip" data-testid="availability" viewBox={format!("0 0 {WIDTH} {STRIP_HEIGHT}")} preserveAspectRatio="none" role="img" aria-label={scene.availability_words.clone()}>
+            <svg
+                class="strip"
+                data-testid="availability"
+                viewBox={format!("0 0 {WIDTH} {STRIP_HEIGHT}")}
+                preserveAspectRatio="none"
+                role="img"
+                aria-label={scene.availability_words.clone()}
+            >
                 { for scene.strip.iter().map(|run| {
                     let (y, height) = run_shape(run.state);
                     html! {
-                        <rect class={run.state.name()} x={format!("{:.2}", run.x)} y={format!("{y}")} width={format!("{:.2}", run.width)} height={format!("{height}")}>
+                        <rect
+                            class={run.state.name()}
+                            x={format!("{:.2}", run.x)}
+                            y={format!("{y}")}
+                            width={format!("{:.2}", run.width)}
+                            height={format!("{height}")}
+                        >
                             <title>{format!("{} s {}", run.seconds, run.state.name())}</title>
                         </rect>
                     }
@@ -80,12 +110,21 @@ fn strip(scene: &ChartsScene) -> Html {
             </svg>
             <div class="fault-marks" aria-hidden="true">
                 { for scene.faults.iter().map(|FaultMark { x, fault }| html! {
-                    <span class={if fault.heals() { "heals" } else { "breaks" }} style={format!("left: {:.2}%", x / WIDTH * 100.0)} title={plain_words(&fault_words(fault))}>{if fault.heals() { "▴" } else { "✕" }}</span>
+                    <span
+                        class={if fault.heals() { "heals" } else { "breaks" }}
+                        style={format!("left: {:.2}%", x / WIDTH * 100.0)}
+                        title={plain_words(&fault_words(fault))}
+                    >
+                        {if fault.heals() { "▴" } else { "✕" }}
+                    </span>
                 }) }
             </div>
             <ul class="strip-legend">
-                <li><i class="good"></i>{"good"}</li><li><i class="slow"></i>{"waited more than 1 s"}</li><li><i class="failed"></i>{"failed"}</li>
-                <li><b class="breaks">{"✕"}</b>{"something broke"}</li><li><b class="heals">{"▴"}</b>{"something healed"}</li>
+                <li><i class="good"></i>{"good"}</li>
+                <li><i class="slow"></i>{"waited more than 1 s"}</li>
+                <li><i class="failed"></i>{"failed"}</li>
+                <li><b class="breaks">{"✕"}</b>{"something broke"}</li>
+                <li><b class="heals">{"▴"}</b>{"something healed"}</li>
             </ul>
         </>
     }
@@ -102,19 +141,31 @@ fn fault_words(fault: &Fault) -> String {
 fn chart(chart: &Chart, id: &'static str) -> Html {
     html! {
         <figure class="chart" data-testid={id}>
-            <figcaption><strong title={plain_words(&chart.title)}>{words(&chart.title)}</strong><span>{chart.now.clone()}</span></figcaption>
+            <figcaption>
+                <strong title={plain_words(&chart.title)}>{words(&chart.title)}</strong>
+                <span>{chart.now.clone()}</span>
+            </figcaption>
             <div class="plot">
                 <span class="top" aria-hidden="true">{chart.top.clone()}</span>
                 <svg viewBox={format!("0 0 {WIDTH} {HEIGHT}")} preserveAspectRatio="none" aria-hidden="true">
                     <path class="ground" d={format!("M0 {0}H{WIDTH}M0 {1}H{WIDTH}", HEIGHT - 0.5, HEIGHT / 2.0)} />
-                    { for chart.lines.iter().filter_map(|line| line.area.as_ref()).map(|area| html! { <path class="area" d={area.clone()} /> }) }
-                    { for chart.lines.iter().map(|line| html! { <path class={classes!("line", line.name)} d={line.path.clone()} /> }) }
+                    { for chart.lines.iter().filter_map(|line| line.area.as_ref()).map(|area| html! {
+                        <path class="area" d={area.clone()} />
+                    }) }
+                    { for chart.lines.iter().map(|line| html! {
+                        <path class={classes!("line", line.name)} d={line.path.clone()} />
+                    }) }
                 </svg>
             </div>
             if chart.lines.len() > 1 {
                 <ul class="line-legend">
                     { for chart.lines.iter().map(|line| html! {
-                        <li><svg viewBox="0 0 22 4" aria-hidden="true"><path class={classes!("line", line.name)} d="M0 2H22" /></svg>{line.name}</li>
+                        <li>
+                            <svg viewBox="0 0 22 4" aria-hidden="true">
+                                <path class={classes!("line", line.name)} d="M0 2H22" />
+                            </svg>
+                            {line.name}
+                        </li>
                     }) }
                 </ul>
             }

@@ -97,7 +97,9 @@ fn frozen_bar(closer: &Closer, dispatch: &Dispatch) -> Html {
                 <strong>{"An invariant was violated; the picture is frozen."}</strong>
                 {format!(" It shows {} UTC; the cluster keeps running.", time_of_day(violation.at_ms))}
             </p>
-            <button type="button" class="chip" data-testid="dismiss-violation" {onclick}>{"Return to the present"}</button>
+            <button type="button" class="chip" data-testid="dismiss-violation" {onclick}>
+                {"Return to the present"}
+            </button>
         </div>
     }
 }

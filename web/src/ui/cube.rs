@@ -136,7 +136,8 @@ fn empty(state: &State) -> Html {
         Some(SeedFailure { address, why: Some(why) }) => format!("This page cannot connect to {address}. {why}"),
         Some(SeedFailure { address, why: None }) => {
             format!(
-                "No node answers at {address} yet. Start a cluster with “cubecast up”; this page then connects automatically. Or choose Simulated above, which needs no nodes."
+                "No node answers at {address} yet. Start a cluster with “cubecast up”; \
+                 this page then connects automatically. Or choose Simulated above, which needs no nodes."
             )
         }
         None => "Looking for the cluster…".to_owned(),

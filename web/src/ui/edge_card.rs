@@ -57,20 +57,53 @@ pub fn EdgeCard(props: &EdgeCardProps) -> Html {
                 { direction(b, a, &props.cluster.link(b, a)) }
             </ul>
             <div class="actions">
-                <button type="button" class="danger" data-testid="cut-button" onclick={set(both(), CUT)}>{"Cut both ways"}</button>
-                <button type="button" class="quiet" data-testid="heal-button" onclick={set(both(), LinkConditions::PERFECT)}>{"Heal"}</button>
+                <button type="button" class="danger" data-testid="cut-button" onclick={set(both(), CUT)}>
+                    {"Cut both ways"}
+                </button>
+                <button
+                    type="button"
+                    class="quiet"
+                    data-testid="heal-button"
+                    onclick={set(both(), LinkConditions::PERFECT)}
+                >
+                    {"Heal"}
+                </button>
             </div>
             <div class="actions">
-                <button type="button" class="quiet" data-testid="cut-forth-button" onclick={set(vec![(a, b)], CUT)}>{format!("Cut {a} → {b}")}</button>
-                <button type="button" class="quiet" data-testid="cut-back-button" onclick={set(vec![(b, a)], CUT)}>{format!("Cut {b} → {a}")}</button>
+                <button type="button" class="quiet" data-testid="cut-forth-button" onclick={set(vec![(a, b)], CUT)}>
+                    {format!("Cut {a} → {b}")}
+                </button>
+                <button type="button" class="quiet" data-testid="cut-back-button" onclick={set(vec![(b, a)], CUT)}>
+                    {format!("Cut {b} → {a}")}
+                </button>
             </div>
             <div class="row is-three">
-                <ChoiceField id="delay-select" label="Delay" value={(*delay).clone()} options={DELAYS} set={setter(&delay)} />
-                <ChoiceField id="jitter-select" label="Jitter" value={(*jitter).clone()} options={JITTERS} set={setter(&jitter)} />
-                <ChoiceField id="loss-select" label="Loss" value={(*loss).clone()} options={LOSSES} set={setter(&loss)} />
+                <ChoiceField
+                    id="delay-select"
+                    label="Delay"
+                    value={(*delay).clone()}
+                    options={DELAYS}
+                    set={setter(&delay)}
+                />
+                <ChoiceField
+                    id="jitter-select"
+                    label="Jitter"
+                    value={(*jitter).clone()}
+                    options={JITTERS}
+                    set={setter(&jitter)}
+                />
+                <ChoiceField
+                    id="loss-select"
+                    label="Loss"
+                    value={(*loss).clone()}
+                    options={LOSSES}
+                    set={setter(&loss)}
+                />
             </div>
             <div class="actions">
-                <button type="button" class="quiet" data-testid="slow-button" onclick={set(both(), slow)}>{"Slow it both ways"}</button>
+                <button type="button" class="quiet" data-testid="slow-button" onclick={set(both(), slow)}>
+                    {"Slow it both ways"}
+                </button>
             </div>
             <ReportBox id="edge-result" report={props.report.clone()} />
         </div>

@@ -24,7 +24,9 @@ pub fn FeedList(props: &FeedListProps) -> Html {
                 <p class="empty">{"No events yet. Elections, failures and stored messages appear here."}</p>
             }
             <ol id="event-feed" data-testid="event-feed" tabindex="0" aria-label="Events, newest first">
-                { for props.feed.entries.iter().map(|entry| html! { <FeedEntry key={entry.number} entry={entry.clone()} /> }) }
+                { for props.feed.entries.iter().map(|entry| html! {
+                    <FeedEntry key={entry.number} entry={entry.clone()} />
+                }) }
             </ol>
         </section>
     }

@@ -36,7 +36,9 @@ pub fn Header(props: &HeaderProps) -> Html {
             </div>
             {props.children.clone()}
             <div class="summaries" role="status">
-                <p class={classes!("summary", tone_class(tone))} id="cluster-summary" data-testid="cluster-summary">{words(&cluster)}</p>
+                <p class={classes!("summary", tone_class(tone))} id="cluster-summary" data-testid="cluster-summary">
+                    {words(&cluster)}
+                </p>
                 if let Some(cut) = cut { <p class="warning" data-testid="cluster-cut">{cut}</p> }
                 if let Some(reach) = reach { <p class="aside" data-testid="cluster-reach">{words(&reach)}</p> }
             </div>

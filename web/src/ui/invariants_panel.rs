@@ -61,7 +61,9 @@ fn compare(props: &InvariantsPanelProps, dispatch: Dispatch) -> Html {
     };
     html! {
         <div class="compare">
-            <button type="button" class="chip" data-testid="compare-replicas" {onclick}>{words(&format!("Read all replicas of {} and compare", shortened(&visible(props.topic.trim()))))}</button>
+            <button type="button" class="chip" data-testid="compare-replicas" {onclick}>
+                {words(&format!("Read all replicas of {} and compare", shortened(&visible(props.topic.trim()))))}
+            </button>
             <span>{"The newest 500 messages of each, as subscriber auditor."}</span>
             <ReportBox id="compare-result" report={props.report.clone().filter(|report| !report.succeeded())} />
         </div>
@@ -90,10 +92,18 @@ fn rule_line(rule: Rule, checked: u64, is_broken: bool) -> Html {
         _ => "M6.5 12.5 L10.5 16.5 L17.5 8",
     };
     html! {
-        <li class="rule" data-state={state} data-testid={format!("rule-{}", rule.name())} data-checked={checked.to_string()}>
+        <li
+            class="rule"
+            data-state={state}
+            data-testid={format!("rule-{}", rule.name())}
+            data-checked={checked.to_string()}
+        >
             <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="11" /><path d={sign} /></svg>
             <p class="invariant">{rule.statement()}</p>
-            <p class="count"><strong>{grouped(checked)}</strong><span class="aside">{if checked == 0 { rule.wants() } else { rule.facts() }}</span></p>
+            <p class="count">
+                <strong>{grouped(checked)}</strong>
+                <span class="aside">{if checked == 0 { rule.wants() } else { rule.facts() }}</span>
+            </p>
         </li>
     }
 }
@@ -104,7 +114,9 @@ fn evidence(violation: &Violation) -> Html {
             <h3>{format!("At {} UTC", time_of_day(violation.at_ms))}</h3>
             <p class="bad">{words(&violation.what)}</p>
             <details>
-                <summary>{format!("The {} events before it, as the nodes reported them", violation.events.len())}</summary>
+                <summary>
+                    {format!("The {} events before it, as the nodes reported them", violation.events.len())}
+                </summary>
                 <pre tabindex="0" aria-label="Events">{evidence_text(violation)}</pre>
             </details>
         </div>

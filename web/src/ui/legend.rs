@@ -31,7 +31,12 @@ pub fn Legend(props: &LegendProps) -> Html {
         <div class="legend">
             <ul aria-label="Frames that cross the links">
                 { for FRAMES.iter().map(|(class, text)| html! {
-                    <li><svg viewBox="-6 -6 12 12" aria-hidden="true"><circle class={classes!("pulse", *class)} r="5" /></svg>{*text}</li>
+                    <li>
+                        <svg viewBox="-6 -6 12 12" aria-hidden="true">
+                            <circle class={classes!("pulse", *class)} r="5" />
+                        </svg>
+                        {*text}
+                    </li>
                 }) }
             </ul>
             if props.leaves_out {

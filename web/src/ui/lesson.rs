@@ -34,7 +34,12 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
     let command = |command: LessonCommand| deliberate(props.command.reform(move |()| command));
     let must_guess = step.guess.is_some() && progress.guessed.is_none();
     html! {
-        <section class="card lesson" aria-label={format!("Lesson: {}", lesson.title)} data-testid="lesson" data-step={progress.number().to_string()}>
+        <section
+            class="card lesson"
+            aria-label={format!("Lesson: {}", lesson.title)}
+            data-testid="lesson"
+            data-step={progress.number().to_string()}
+        >
             <header>
                 <h2>{lesson.title}</h2>
                 <span class="aside">{format!("{} of {}", progress.number(), lesson.steps.len())}</span>
@@ -43,22 +48,44 @@ pub fn LessonCard(props: &LessonCardProps) -> Html {
             { step.guess.as_ref().map(|guess| question(props, guess)).unwrap_or_default() }
             <div class="actions">
                 if !progress.is_begun {
-                    <button type="button" class="primary" data-testid="lesson-begin" onclick={command(LessonCommand::Begin)} disabled={must_guess}>
+                    <button
+                        type="button"
+                        class="primary"
+                        data-testid="lesson-begin"
+                        onclick={command(LessonCommand::Begin)}
+                        disabled={must_guess}
+                    >
                         {step.button}
                     </button>
                 } else if progress.is_done() && !progress.is_last() {
-                    <button type="button" class="primary" data-testid="lesson-next" onclick={command(LessonCommand::GoOn)}>{"Continue"}</button>
+                    <button
+                        type="button"
+                        class="primary"
+                        data-testid="lesson-next"
+                        onclick={command(LessonCommand::GoOn)}
+                    >
+                        {"Continue"}
+                    </button>
                 }
-                <button type="button" class="quiet" data-testid="lesson-again" onclick={command(LessonCommand::Again)}>{"Start again"}</button>
-                <button type="button" class="quiet" data-testid="lesson-leave" onclick={command(LessonCommand::Leave)}>{"Leave"}</button>
+                <button type="button" class="quiet" data-testid="lesson-again" onclick={command(LessonCommand::Again)}>
+                    {"Start again"}
+                </button>
+                <button type="button" class="quiet" data-testid="lesson-leave" onclick={command(LessonCommand::Leave)}>
+                    {"Leave"}
+                </button>
             </div>
             if must_guess && !progress.is_begun {
                 <p class="aside">{"Guess first: a wrong guess teaches the most."}</p>
             }
             <ul class="checks" role="status" aria-live="polite">
-                { for step.expected.iter().zip(progress.seen()).filter(|_| progress.is_begun).map(|(expected, seen)| html! {
-                    <li data-state={if *seen { "seen" } else { "awaited" }}>{expected.words()}</li>
-                }) }
+                { for step
+                    .expected
+                    .iter()
+                    .zip(progress.seen())
+                    .filter(|_| progress.is_begun)
+                    .map(|(expected, seen)| html! {
+                        <li data-state={if *seen { "seen" } else { "awaited" }}>{expected.words()}</li>
+                    }) }
             </ul>
             if progress.is_done() {
                 if let Some(guess) = &step.guess {
@@ -135,7 +162,12 @@ pub fn LessonList(props: &LessonListProps) -> Html {
                     let onclick = props.choose.reform(move |_: MouseEvent| lesson.clone());
                     html! {
                         <li key={id}>
-                            <button type="button" data-testid={format!("lesson-{id}")} {onclick} disabled={props.lacks.is_some()}>
+                            <button
+                                type="button"
+                                data-testid={format!("lesson-{id}")}
+                                {onclick}
+                                disabled={props.lacks.is_some()}
+                            >
                                 <strong>{title}</strong>
                                 <span>{about}</span>
                             </button>

@@ -61,17 +61,48 @@ pub fn LoadPanel(props: &LoadPanelProps) -> Html {
     html! {
         <div class="load" data-testid="load" data-state={if runs { "running" } else { "still" }}>
             <div class="load-rate">
-                <label for="load-rate">{"Load"}<output for="load-rate">{format!("{} messages/s", grouped(u64::from(*rate)))}</output></label>
-                <input id="load-rate" data-testid="load-rate" type="range" min="0" max={MAX_RATE.to_string()} step="10" value={rate.to_string()} {oninput} />
+                <label for="load-rate">
+                    {"Load"}
+                    <output for="load-rate">{format!("{} messages/s", grouped(u64::from(*rate)))}</output>
+                </label>
+                <input
+                    id="load-rate"
+                    data-testid="load-rate"
+                    type="range"
+                    min="0"
+                    max={MAX_RATE.to_string()}
+                    step="10"
+                    value={rate.to_string()}
+                    {oninput}
+                />
             </div>
-            <ChoiceField id="load-size" label="Message size" value={(*size).clone()} options={SIZES} set={setter(&size)} />
-            <ChoiceField id="load-ack" label="Acknowledged by" value={(*ack).clone()} options={ACKS} set={setter(&ack)} />
+            <ChoiceField
+                id="load-size"
+                label="Message size"
+                value={(*size).clone()}
+                options={SIZES}
+                set={setter(&size)}
+            />
+            <ChoiceField
+                id="load-ack"
+                label="Acknowledged by"
+                value={(*ack).clone()}
+                options={ACKS}
+                set={setter(&ack)}
+            />
             <div class="actions">
-                <button type="button" class={if runs { "danger" } else { "primary" }} data-testid="load-button" onclick={toggle}>
+                <button
+                    type="button"
+                    class={if runs { "danger" } else { "primary" }}
+                    data-testid="load-button"
+                    onclick={toggle}
+                >
                     { if runs { "Stop" } else { "Start" } }
                 </button>
             </div>
-            <p class="load-report" role="status" data-testid="load-report" data-done={props.load.done.to_string()}>{report(&props.load, refused.shown())}</p>
+            <p class="load-report" role="status" data-testid="load-report" data-done={props.load.done.to_string()}>
+                {report(&props.load, refused.shown())}
+            </p>
         </div>
     }
 }

@@ -39,7 +39,9 @@ pub fn MessageList(props: &MessageListProps) -> Html {
                 <li key={message.offset.0} data-offset={message.offset.to_string()}>
                     <span class="offset">{format!("#{}", message.offset)}</span>
                     <MessageText content={message.content.clone()} offset={message.offset.0} />
-                    <span class="from">{words(&format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000)))}</span>
+                    <span class="from">
+                        {words(&format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000)))}
+                    </span>
                 </li>
             }) }
         </ol>
@@ -89,16 +91,36 @@ fn MessageText(props: &MessageTextProps) -> Html {
             <div class="message-tools">
                 <span class="aside" data-testid="message-size">{size_words(text, beginning, *open)}</span>
                 { match *open {
-                    None => html! { <button type="button" class="link" data-testid="message-open" onclick={set_open(Some(0))}>{"Show all"}</button> },
+                    None => html! {
+                        <button type="button" class="link" data-testid="message-open" onclick={set_open(Some(0))}>
+                            {"Show all"}
+                        </button>
+                    },
                     Some(number) => html! {
                         <>
                             if number > 0 {
-                                <button type="button" class="link" data-testid="message-back" onclick={set_open(Some(number - 1))}>{"Previous part"}</button>
+                                <button
+                                    type="button"
+                                    class="link"
+                                    data-testid="message-back"
+                                    onclick={set_open(Some(number - 1))}
+                                >
+                                    {"Previous part"}
+                                </button>
                             }
                             if number + 1 < parts(text) {
-                                <button type="button" class="link" data-testid="message-on" onclick={set_open(Some(number + 1))}>{"Next part"}</button>
+                                <button
+                                    type="button"
+                                    class="link"
+                                    data-testid="message-on"
+                                    onclick={set_open(Some(number + 1))}
+                                >
+                                    {"Next part"}
+                                </button>
                             }
-                            <button type="button" class="link" data-testid="message-close" onclick={set_open(None)}>{"Show less"}</button>
+                            <button type="button" class="link" data-testid="message-close" onclick={set_open(None)}>
+                                {"Show less"}
+                            </button>
                         </>
                     },
                 } }
@@ -112,7 +134,11 @@ fn MessageText(props: &MessageTextProps) -> Html {
 /// One part of a long message, in a scrolling box.
 fn part(text: &str, number: usize) -> Html {
     let lines = text[range(text, number)].split('\n').map(visible).collect::<Vec<_>>().join("\n");
-    html! { <pre class="message-part" data-testid="message-part" tabindex="0" role="group" aria-label="The message">{lines}</pre> }
+    html! {
+        <pre class="message-part" data-testid="message-part" tabindex="0" role="group" aria-label="The message">
+            {lines}
+        </pre>
+    }
 }
 
 fn size_words(text: &str, beginning: &str, open: Option<usize>) -> String {

@@ -55,7 +55,9 @@ pub fn Node(props: &NodeProps) -> Html {
                 <circle class="halo" r={px(mark.radius + 8.0)} />
                 <circle class="body" r={px(mark.radius)} />
                 { fill(mark) }
-                <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>{mark.node.to_string()}</text>
+                <text class="name" style={format!("font-size: {}px", px(name_size(mark)))}>
+                    {mark.node.to_string()}
+                </text>
             </g>
             // The accessible name of the button contains the same information.
             <g aria-hidden="true">

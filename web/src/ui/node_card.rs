@@ -55,20 +55,50 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
                 <p class="aside" data-testid="node-reach">{reach}</p>
             }
             <div class="row is-uneven">
-                <ChoiceField id="mode-select" label="Let it" value={(*mode).clone()} options={MODES} set={setter(&mode)} />
-                <ChoiceField id="duration-select" label="For" value={(*duration).clone()} options={DURATIONS} set={setter(&duration)} />
+                <ChoiceField
+                    id="mode-select"
+                    label="Let it"
+                    value={(*mode).clone()}
+                    options={MODES}
+                    set={setter(&mode)}
+                />
+                <ChoiceField
+                    id="duration-select"
+                    label="For"
+                    value={(*duration).clone()}
+                    options={DURATIONS}
+                    set={setter(&duration)}
+                />
             </div>
             <div class="actions">
-                <button type="button" class="danger" id="fail-button" data-testid="fail-button" onclick={on_fail} disabled={health == Health::Failed}>
+                <button
+                    type="button"
+                    class="danger"
+                    id="fail-button"
+                    data-testid="fail-button"
+                    onclick={on_fail}
+                    disabled={health == Health::Failed}
+                >
                     {"Let it fail"}
                 </button>
-                <button type="button" class="quiet" id="recover-button" data-testid="recover-button" onclick={on_recover} disabled={health == Health::Up}>
+                <button
+                    type="button"
+                    class="quiet"
+                    id="recover-button"
+                    data-testid="recover-button"
+                    onclick={on_recover}
+                    disabled={health == Health::Up}
+                >
                     {"Bring it back now"}
                 </button>
             </div>
             <ReportBox id="node-result" report={props.report.clone()} />
             { links(props, &dispatch) }
-            { node.filter(|_| health.is_running()).and_then(|node| node.status.as_ref()).map(|status| details(status)).unwrap_or_default() }
+            { node
+                .filter(|_| health.is_running())
+                .and_then(|node| node.status.as_ref())
+                .map(|status| details(status))
+                .unwrap_or_default() }
         </div>
     }
 }
@@ -102,7 +132,8 @@ fn reach(id: HostId, node: &Node) -> Option<String> {
         Socket::Open => None,
         Socket::Connecting => Some("This page is connecting to it.".to_owned()),
         Socket::Closed => Some(format!(
-            "This page has no connection to it and keeps trying. Requests go through the other nodes; only “Bring it back now” must reach {id} directly."
+            "This page has no connection to it and keeps trying. Requests go through the other nodes; \
+             only “Bring it back now” must reach {id} directly."
         )),
     }
 }
@@ -118,8 +149,15 @@ fn links(props: &NodeCardProps, dispatch: &Dispatch) -> Html {
             { for Seating::founded_by(props.id).neighbours(props.id).map(|peer| {
                 let health = props.cluster.edge_health(props.id, peer);
                 html! {
-                    <button type="button" class="chip" data-testid={format!("link-to-{peer}")} data-state={health.name()} onclick={select(peer)}>
-                        {format!("link to {peer}")}<span class="standing" data-state={health.name()}>{health.name()}</span>
+                    <button
+                        type="button"
+                        class="chip"
+                        data-testid={format!("link-to-{peer}")}
+                        data-state={health.name()}
+                        onclick={select(peer)}
+                    >
+                        {format!("link to {peer}")}
+                        <span class="standing" data-state={health.name()}>{health.name()}</span>
                     </button>
                 }
             }) }
@@ -134,7 +172,9 @@ fn details(status: &NodeStatus) -> Html {
             if !status.groups.is_empty() {
             <table class="groups">
                 <caption>{"Its replica groups"}</caption>
-                <thead><tr><th>{"Group"}</th><th>{"Role"}</th><th>{"Term"}</th><th>{"Applied"}</th><th>{"Topics"}</th></tr></thead>
+                <thead>
+                    <tr><th>{"Group"}</th><th>{"Role"}</th><th>{"Term"}</th><th>{"Applied"}</th><th>{"Topics"}</th></tr>
+                </thead>
                 <tbody>
                     { for status.groups.iter().map(|group| html! {
                         <tr key={group.home.to_string()}>

@@ -27,7 +27,10 @@ pub fn NodeTable(props: &NodeTableProps) -> Html {
                 <table data-testid="node-table">
                     <thead><tr>
                         <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
-                        <th scope="col">{"Leads groups"}</th><th scope="col">{"Links that are not up"}</th><th scope="col">{"This page is"}</th><th scope="col">{"Address"}</th>
+                        <th scope="col">{"Leads groups"}</th>
+                        <th scope="col">{"Links that are not up"}</th>
+                        <th scope="col">{"This page is"}</th>
+                        <th scope="col">{"Address"}</th>
                     </tr></thead>
                     <tbody>{ for props.cluster.all_nodes().map(|node| row(props, node)) }</tbody>
                 </table>

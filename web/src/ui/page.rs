@@ -45,7 +45,11 @@ pub fn Page(props: &PageProps) -> Html {
     html! {
         <ContextProvider<Dispatch> context={dispatch}>
             <a class="skip" href="#controls">{"Skip the cube"}</a>
-            <Header cluster={state.cluster.clone()} topics={state.topics.listed.then(|| state.topics.topics.len())} seed_failed={state.seed_failed.clone()}>
+            <Header
+                cluster={state.cluster.clone()}
+                topics={state.topics.listed.then(|| state.topics.topics.len())}
+                seed_failed={state.seed_failed.clone()}
+            >
                 {props.mode_switch.clone()}
             </Header>
             <main class="layout">

@@ -41,10 +41,24 @@ pub fn PublishForm(props: &PublishFormProps) -> Html {
     };
     html! {
         <form id="publish-form" data-testid="publish-form" {onsubmit}>
-            <TextField id="content-input" label="Message" value={(*content).clone()} set={setter(&content)} placeholder="Type a message" />
-            <ChoiceField id="ack-select" label="Acknowledged when" value={(*ack).clone()} options={ACKS} set={setter(&ack)} />
+            <TextField
+                id="content-input"
+                label="Message"
+                value={(*content).clone()}
+                set={setter(&content)}
+                placeholder="Type a message"
+            />
+            <ChoiceField
+                id="ack-select"
+                label="Acknowledged when"
+                value={(*ack).clone()}
+                options={ACKS}
+                set={setter(&ack)}
+            />
             <div class="actions">
-                <button type="submit" class="primary" id="publish-button" data-testid="publish-button">{"Publish"}</button>
+                <button type="submit" class="primary" id="publish-button" data-testid="publish-button">
+                    {"Publish"}
+                </button>
             </div>
             <ReportBox id="publish-result" report={props.report.clone()} refused={refused.shown()} />
         </form>

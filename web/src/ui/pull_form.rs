@@ -42,9 +42,26 @@ pub fn PullForm(props: &PullFormProps) -> Html {
     };
     html! {
         <form id="pull-form" data-testid="pull-form" {onsubmit}>
-            <TextField id="pull-subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={on_subscriber} />
-            <ChoiceField id="read-select" label="Read from" value={(*read).clone()} options={READS} set={setter(&read)} />
-            <ChoiceField id="commit-select" label="Commit" value={(*commit).clone()} options={COMMITS} set={setter(&commit)} />
+            <TextField
+                id="pull-subscriber-input"
+                label="Subscriber"
+                value={props.subscriber.clone()}
+                set={on_subscriber}
+            />
+            <ChoiceField
+                id="read-select"
+                label="Read from"
+                value={(*read).clone()}
+                options={READS}
+                set={setter(&read)}
+            />
+            <ChoiceField
+                id="commit-select"
+                label="Commit"
+                value={(*commit).clone()}
+                options={COMMITS}
+                set={setter(&commit)}
+            />
             <div class="actions">
                 <button type="submit" class="primary" id="pull-button" data-testid="pull-button">{"Pull"}</button>
             </div>

@@ -24,14 +24,26 @@ pub fn ReportBox(props: &ReportBoxProps) -> Html {
     let dispatch = use_dispatch();
     let held = props.report.as_ref().filter(|_| props.refused.is_none()).and_then(|report| report.held.clone());
     html! {
-        <div class="report" id={props.id} data-testid={props.id} data-state={state_name(props)} role="status" aria-live="polite">
+        <div
+            class="report"
+            id={props.id}
+            data-testid={props.id}
+            data-state={state_name(props)}
+            role="status"
+            aria-live="polite"
+        >
             { match (&props.refused, &props.report) {
                 (Some(refused), _) => html! { <p class="bad">{words(refused)}</p> },
                 (None, Some(report)) => lines(report),
                 (None, None) => Html::default(),
             } }
             if let Some(held) = held {
-                <button type="button" class="link" data-testid={format!("{}-insist", props.id)} onclick={dispatch.on(move |_: MouseEvent| Command::Insist(held.clone()))}>
+                <button
+                    type="button"
+                    class="link"
+                    data-testid={format!("{}-insist", props.id)}
+                    onclick={dispatch.on(move |_: MouseEvent| Command::Insist(held.clone()))}
+                >
                     {"Send anyway (timeout 10 s)"}
                 </button>
             }
@@ -52,7 +64,9 @@ fn state_name(props: &ReportBoxProps) -> &'static str {
 fn lines(report: &Report) -> Html {
     html! {
         <>
-            { for report.lines.iter().map(|line| html! { <p class={line.tone.name()}>{words(&report::words(&line.remark))}</p> }) }
+            { for report.lines.iter().map(|line| html! {
+                <p class={line.tone.name()}>{words(&report::words(&line.remark))}</p>
+            }) }
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
             }

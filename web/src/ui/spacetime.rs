@@ -52,15 +52,25 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
     html! {
         <div class="spacetime" data-testid="spacetime">
             <div class="actions spacetime-actions">
-                <button type="button" class="primary" data-testid="trace-publish" onclick={publish}>{"Publish a message and trace it"}</button>
-                <button type="button" class="quiet" data-testid="trace-next" aria-pressed={recorder.armed.to_string()} onclick={arm}>
+                <button type="button" class="primary" data-testid="trace-publish" onclick={publish}>
+                    {"Publish a message and trace it"}
+                </button>
+                <button
+                    type="button"
+                    class="quiet"
+                    data-testid="trace-next"
+                    aria-pressed={recorder.armed.to_string()}
+                    onclick={arm}
+                >
                     { if recorder.armed { "Waiting for a publish…" } else { "Trace the next publish" } }
                 </button>
                 if !recorder.requests.is_empty() {
                     <select class="pick" data-testid="pick-request" aria-label="Pick a request" onchange={pick}>
                         <option value="" selected=true>{"or pick a request"}</option>
                         { for recorder.requests.iter().rev().map(|request| html! {
-                            <option key={request.trace.0.to_string()} value={request.trace.0.to_string()}>{plain_words(&request_words(request))}</option>
+                            <option key={request.trace.0.to_string()} value={request.trace.0.to_string()}>
+                                {plain_words(&request_words(request))}
+                            </option>
                         }) }
                     </select>
                 }
@@ -69,10 +79,13 @@ pub fn SpaceTime(props: &SpaceTimeProps) -> Html {
                 <p class="bad" role="status">{words(&refused)}</p>
             }
             { match &recorder.story {
-                Some(story) => html! { <Diagram story={Shared::from((**story).clone())} going_on={recorder.is_following()} /> },
+                Some(story) => html! {
+                    <Diagram story={Shared::from((**story).clone())} going_on={recorder.is_following()} />
+                },
                 None => html! {
                     <p class="empty" data-testid="spacetime-empty">
-                        {"Shows the path of a message: from the client to the home, from there to each replica and back, and when it is committed."}
+                        {"Shows the path of a message: from the client to the home, \
+                            from there to each replica and back, and when it is committed."}
                     </p>
                 },
             } }
@@ -114,14 +127,39 @@ fn Diagram(props: &DiagramProps) -> Html {
     let bottom = scene.height - 20.0;
     html! {
         <>
-            <p class="closer-lead" data-testid="story-title" data-state={if props.going_on { "telling" } else { "told" }}>{words(&story.title())}</p>
-            <div class="scroll spacetime-scroll" tabindex="0" role="group" aria-label="Space-time diagram, scrolls sideways; the same as a list follows">
-                <svg class="spacetime-svg" data-testid="spacetime-svg" data-arrows={scene.arrows.len().to_string()} width={w.clone()} height={h.clone()} viewBox={format!("0 0 {w} {h}")} aria-hidden="true">
+            <p
+                class="closer-lead"
+                data-testid="story-title"
+                data-state={if props.going_on { "telling" } else { "told" }}
+            >
+                {words(&story.title())}
+            </p>
+            <div
+                class="scroll spacetime-scroll"
+                tabindex="0"
+                role="group"
+                aria-label="Space-time diagram, scrolls sideways; the same as a list follows"
+            >
+                <svg
+                    class="spacetime-svg"
+                    data-testid="spacetime-svg"
+                    data-arrows={scene.arrows.len().to_string()}
+                    width={w.clone()}
+                    height={h.clone()}
+                    viewBox={format!("0 0 {w} {h}")}
+                    aria-hidden="true"
+                >
                     { for scene.ticks.iter().map(|(x, label)| html! {
-                        <g class="tick"><path class="grid" d={format!("M{} 30V{}", px(*x), px(bottom))} /><text x={px(*x)} y="20" text-anchor="middle">{label.clone()}</text></g>
+                        <g class="tick">
+                            <path class="grid" d={format!("M{} 30V{}", px(*x), px(bottom))} />
+                            <text x={px(*x)} y="20" text-anchor="middle">{label.clone()}</text>
+                        </g>
                     }) }
                     { for scene.moments().into_iter().map(|(x, words)| html! {
-                        <g class="moment"><path d={format!("M{} 30V{}", px(x), px(bottom))} /><text x={px(x)} y={px(scene.height - 5.0)} text-anchor="middle">{words}</text></g>
+                        <g class="moment">
+                            <path d={format!("M{} 30V{}", px(x), px(bottom))} />
+                            <text x={px(x)} y={px(scene.height - 5.0)} text-anchor="middle">{words}</text>
+                        </g>
                     }) }
                     { for scene.lanes.iter().map(|lane| html! {
                         <g class={classes!("lane", lane.is_client.then_some("is-client"))}>
@@ -132,12 +170,24 @@ fn Diagram(props: &DiagramProps) -> Html {
                     { for scene.arrows.iter().map(|arrow| html! {
                         <g class={classes!("arrow", arrow.tone, arrow.lost.then_some("is-lost"))}>
                             <title>{plain_words(&arrow.words)}</title>
-                            <path class="shaft" d={format!("M{} {}L{} {}", px(arrow.from.0), px(arrow.from.1), px(arrow.to.0), px(arrow.to.1))} />
+                            <path
+                                class="shaft"
+                                d={format!(
+                                    "M{} {}L{} {}",
+                                    px(arrow.from.0),
+                                    px(arrow.from.1),
+                                    px(arrow.to.0),
+                                    px(arrow.to.1)
+                                )}
+                            />
                             <path class="head" d={arrow.head()} />
                         </g>
                     }) }
                     { for scene.marks.iter().map(|mark| html! {
-                        <g class={classes!("mark-point", mark_class(mark.what))}><title>{plain_words(&mark.words)}</title><path d={mark.shape()} /></g>
+                        <g class={classes!("mark-point", mark_class(mark.what))}>
+                            <title>{plain_words(&mark.words)}</title>
+                            <path d={mark.shape()} />
+                        </g>
                     }) }
                 </svg>
             </div>
@@ -148,7 +198,12 @@ fn Diagram(props: &DiagramProps) -> Html {
                 <li class="arrow requests"><i></i>{"requests between nodes"}</li>
                 { for LEGEND.iter().map(|(what, words)| {
                     let mark = MarkPoint { x: 9.0, y: 9.0, what: *what, words: String::new() };
-                    html! { <li class={classes!("mark-point", mark_class(*what))}><svg viewBox="0 0 18 18" aria-hidden="true"><path d={mark.shape()} /></svg>{*words}</li> }
+                    html! {
+                        <li class={classes!("mark-point", mark_class(*what))}>
+                            <svg viewBox="0 0 18 18" aria-hidden="true"><path d={mark.shape()} /></svg>
+                            {*words}
+                        </li>
+                    }
                 }) }
             </ul>
             <details class="reading"><summary>{"Accuracy of the diagram"}</summary><p>{notes(story)}</p></details>
@@ -170,7 +225,10 @@ fn mark_class(what: MarkKind) -> &'static str {
 
 /// The accuracy of the diagram.
 fn notes(story: &Story) -> String {
-    let mut notes = "Times are from the nodes' clocks, relative to receipt of the request; the axis is not linear. Arrivals are estimated as half a round trip after sending, but before their effects. raft's frames may carry entries of several requests; all frames of the topic's group in this period are drawn.".to_owned();
+    let mut notes = "Times are from the nodes' clocks, relative to receipt of the request; the axis is not linear. \
+        Arrivals are estimated as half a round trip after sending, but before their effects. raft's frames may carry \
+        entries of several requests; all frames of the topic's group in this period are drawn."
+        .to_owned();
     for (node, by_us) in &story.shifted {
         notes += &format!(
             " The clock of {node} is off by about {}; its times are corrected.",
@@ -201,8 +259,20 @@ fn exports(story: &Shared<Story>, scene: &SpaceTimeScene) -> Html {
         (story.clone(), story.clone(), scene.clone(), plain_words(&story.title()));
     html! {
         <div class="links exports" role="group" aria-label="Save as">
-            { file("export-shiviz", "Save for ShiViz", "log", "text/plain", Box::new(move || export::shiviz(&for_shiviz))) }
-            { file("export-perfetto", "Save for Perfetto", "json", "application/json", Box::new(move || export::chrome(&for_chrome))) }
+            { file(
+                "export-shiviz",
+                "Save for ShiViz",
+                "log",
+                "text/plain",
+                Box::new(move || export::shiviz(&for_shiviz)),
+            ) }
+            { file(
+                "export-perfetto",
+                "Save for Perfetto",
+                "json",
+                "application/json",
+                Box::new(move || export::chrome(&for_chrome)),
+            ) }
             { file("export-svg", "Save as SVG", "svg", "image/svg+xml", Box::new(move || scene.to_svg(&title))) }
         </div>
     }
@@ -221,10 +291,16 @@ fn twin(story: &Story) -> Html {
         <details class="twin">
             <summary data-testid="spacetime-list">{"The diagram as a list"}</summary>
             <div class="scroll"><table data-testid="spacetime-table">
-                <thead><tr><th scope="col">{"ms"}</th><th scope="col">{"Who"}</th><th scope="col">{"What"}</th></tr></thead>
+                <thead>
+                    <tr><th scope="col">{"ms"}</th><th scope="col">{"Who"}</th><th scope="col">{"What"}</th></tr>
+                </thead>
                 <tbody>
                     { for lines.into_iter().map(|(at_us, lane, text)| html! {
-                        <tr><td>{format!("{:.3}", at_us as f64 / 1_000.0)}</td><td>{lane.name()}</td><td>{words(&text)}</td></tr>
+                        <tr>
+                            <td>{format!("{:.3}", at_us as f64 / 1_000.0)}</td>
+                            <td>{lane.name()}</td>
+                            <td>{words(&text)}</td>
+                        </tr>
                     }) }
                 </tbody>
             </table></div>

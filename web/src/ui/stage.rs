@@ -60,7 +60,11 @@ fn caption(state: &State) -> Html {
         <>
             <h2>{"Topic "}<em>{words(&topic.to_string())}</em></h2>
             <p data-testid="placement">
-                {"Home "}<code class="is-home">{home.to_string()}</code>{", replicas "}<code>{nodes(&replicas)}</code>{". "}
+                {"Home "}
+                <code class="is-home">{home.to_string()}</code>
+                {", replicas "}
+                <code>{nodes(&replicas)}</code>
+                {". "}
                 <span class={classes!("leads", term_class(state))}>{lead}</span>
                 {". "}{messages}
             </p>

@@ -64,15 +64,34 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     };
     html! {
         <form id="subscribe-form" data-testid="subscribe-form" {onsubmit}>
-            <TextField id="subscriber-input" label="Subscriber" value={props.subscriber.clone()} set={dispatch.on(ViewAction::NameSubscriber)} />
-            <ChoiceField id="start-select" label="Starting from" value={(*start).clone()} options={STARTS} set={setter(&start)} />
+            <TextField
+                id="subscriber-input"
+                label="Subscriber"
+                value={props.subscriber.clone()}
+                set={dispatch.on(ViewAction::NameSubscriber)}
+            />
+            <ChoiceField
+                id="start-select"
+                label="Starting from"
+                value={(*start).clone()}
+                options={STARTS}
+                set={setter(&start)}
+            />
             <div class="actions">
                 // The button keeps its position, so that a second click cannot end the new subscription.
-                <button type="submit" class="primary" id="subscribe-button" data-testid="subscribe-button" disabled={is_live}>
+                <button
+                    type="submit"
+                    class="primary"
+                    id="subscribe-button"
+                    data-testid="subscribe-button"
+                    disabled={is_live}
+                >
                     {"Subscribe"}
                 </button>
                 if is_live {
-                    <button type="button" class="quiet" data-testid="unsubscribe-button" onclick={on_stop}>{"Unsubscribe"}</button>
+                    <button type="button" class="quiet" data-testid="unsubscribe-button" onclick={on_stop}>
+                        {"Unsubscribe"}
+                    </button>
                 }
             </div>
             <ReportBox id="subscribe-result" report={props.report.clone()} refused={refused.shown()} />

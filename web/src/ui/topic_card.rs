@@ -70,28 +70,68 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
         <div class="card">
             <form id="topic-form" data-testid="topic-form" {onsubmit}>
                 <div class="row">
-                    <TextField id="topic-input" label="Topic" value={props.topic.clone()} set={dispatch.on(ViewAction::ChooseTopic)} placeholder="Type a name" list={SUGGESTIONS} />
-                    <TextField id="publisher-input" label="Publisher" value={props.publisher.clone()} set={dispatch.on(ViewAction::NamePublisher)} />
+                    <TextField
+                        id="topic-input"
+                        label="Topic"
+                        value={props.topic.clone()}
+                        set={dispatch.on(ViewAction::ChooseTopic)}
+                        placeholder="Type a name"
+                        list={SUGGESTIONS}
+                    />
+                    <TextField
+                        id="publisher-input"
+                        label="Publisher"
+                        value={props.publisher.clone()}
+                        set={dispatch.on(ViewAction::NamePublisher)}
+                    />
                 </div>
                 <datalist id={SUGGESTIONS}>
                     { for suggestions(props).map(|topic| html! { <option value={topic.as_str().to_owned()} /> }) }
                 </datalist>
                 // Each button has its own position, so that a second click cannot hit another button.
                 <div class="actions">
-                    <button type="submit" class="primary" key="create" data-testid="create-topic-button" disabled={exists}>{"Create topic"}</button>
+                    <button
+                        type="submit"
+                        class="primary"
+                        key="create"
+                        data-testid="create-topic-button"
+                        disabled={exists}
+                    >
+                        {"Create topic"}
+                    </button>
                     { match (exists, other_owner) {
                         (false, _) => Html::default(),
                         (true, Some(owner)) => owned(owner),
                         (true, None) if doomed.as_ref() == Some(&props.topic) => html! {
                             <>
-                                <button type="button" class="quiet" key="keep" data-testid="keep-topic-button" onclick={ask(None)}>{"Keep it"}</button>
-                                <button type="button" class="danger" key="doom" data-testid="delete-for-good-button" onclick={on_delete}>
+                                <button
+                                    type="button"
+                                    class="quiet"
+                                    key="keep"
+                                    data-testid="keep-topic-button"
+                                    onclick={ask(None)}
+                                >
+                                    {"Keep it"}
+                                </button>
+                                <button
+                                    type="button"
+                                    class="danger"
+                                    key="doom"
+                                    data-testid="delete-for-good-button"
+                                    onclick={on_delete}
+                                >
                                     {"Delete it and its messages"}
                                 </button>
                             </>
                         },
                         (true, None) => html! {
-                            <button type="button" class="quiet" key="ask" data-testid="delete-topic-button" onclick={ask(Some(props.topic.clone()))}>
+                            <button
+                                type="button"
+                                class="quiet"
+                                key="ask"
+                                data-testid="delete-topic-button"
+                                onclick={ask(Some(props.topic.clone()))}
+                            >
                                 {"Delete topic"}
                             </button>
                         },
@@ -109,7 +149,11 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
 }
 
 fn owned(owner: &PublisherId) -> Html {
-    html! { <p class="aside" key="owned" data-testid="topic-owner">{words(&format!("Only {owner} can delete it, because {owner} created it."))}</p> }
+    html! {
+        <p class="aside" key="owned" data-testid="topic-owner">
+            {words(&format!("Only {owner} can delete it, because {owner} created it."))}
+        </p>
+    }
 }
 
 /// Topics that begin with the typed text.

@@ -151,7 +151,13 @@ pub fn TopicList(props: &TopicListProps) -> Html {
                     oninput={on_text(set_filter)}
                 />
             }
-            <div class="topics" ref={scroller} style={format!("height: {}px", visible.count * ROW)} {onscroll} {onkeydown}>
+            <div
+                class="topics"
+                ref={scroller}
+                style={format!("height: {}px", visible.count * ROW)}
+                {onscroll}
+                {onkeydown}
+            >
                 <ul id="topic-list" data-testid="topic-list" aria-label="Topics" style={padding}>
                     { for drawn.clone().zip(&rows[drawn.clone()]).map(|(at, (topic, info))| {
                         topic_row(props, &dispatch, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })

@@ -35,12 +35,20 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
         };
     };
     html! {
-        <div class="xray" data-testid="xray" data-messages={word(scene.rows.iter().filter_map(|row| row.readable).max())}>
+        <div
+            class="xray"
+            data-testid="xray"
+            data-messages={word(scene.rows.iter().filter_map(|row| row.readable).max())}
+        >
             <p class="closer-lead" data-testid="xray-summary">
                 {scene.summary()}
                 if scene.sample > 1 {
                     <span class="aside" data-testid="xray-sampled">
-                        {format!(" Under this load the nodes report only 1 in {} of their events; the ends of the rows come from queries and are at most about a second old.", scene.sample)}
+                        {format!(
+                            " Under this load the nodes report only 1 in {} of their events; \
+                             the ends of the rows come from queries and are at most about a second old.",
+                            scene.sample
+                        )}
                     </span>
                 }
             </p>
@@ -48,7 +56,9 @@ pub fn XrayView(props: &XrayViewProps) -> Html {
                 <div class="xray-name" aria-hidden="true"></div>
                 <div class="xray-strip" aria-hidden="true">{ticks(&scene)}</div>
                 <div class="xray-words" aria-hidden="true"></div>
-                { for scene.rows.iter().map(|row| html! { <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} empty={scene.empty} /> }) }
+                { for scene.rows.iter().map(|row| html! {
+                    <XrayRow key={row.node.to_string()} row={row.clone()} width={scene.width} empty={scene.empty} />
+                }) }
             </div>
             <ul class="xray-legend" aria-label="What the cells mean">
                 { for LEGEND.iter().map(|(state, words)| html! {
@@ -109,16 +119,32 @@ fn XrayRow(props: &XrayRowProps) -> Html {
             <div class={classes!("xray-name", row.is_home.then_some("is-home"))}>
                 <code>{row.node.to_string()}</code><span>{role}</span>
             </div>
-            <div class="xray-strip" data-testid={id} data-readable={word(row.readable)} data-state={row.health.name()} data-lag={lag(row.lag)} aria-hidden="true">
-                <svg width={px(props.width)} height={px(CELL_HEIGHT)} viewBox={format!("0 0 {} {}", px(props.width), px(CELL_HEIGHT))}>
+            <div
+                class="xray-strip"
+                data-testid={id}
+                data-readable={word(row.readable)}
+                data-state={row.health.name()}
+                data-lag={lag(row.lag)}
+                aria-hidden="true"
+            >
+                <svg
+                    width={px(props.width)}
+                    height={px(CELL_HEIGHT)}
+                    viewBox={format!("0 0 {} {}", px(props.width), px(CELL_HEIGHT))}
+                >
                     <path class="xempty" d={empty_columns(props.empty)} />
                     { for row.cells.iter().map(|cell| html! { <g key={cell.offset}>{cell_shape(cell)}</g> }) }
                 </svg>
                 if let Some(share) = row.arriving {
-                    <div class="xray-arriving" style={format!("--share: {:.3}", share)}>{format!("snapshot {:.0} %", share * 100.0)}</div>
+                    <div class="xray-arriving" style={format!("--share: {:.3}", share)}>
+                        {format!("snapshot {:.0} %", share * 100.0)}
+                    </div>
                 }
             </div>
-            <div class={classes!("xray-words", matches!(row.lag, Lag::Messages { .. }).then_some("is-behind"))} aria-hidden="true">
+            <div
+                class={classes!("xray-words", matches!(row.lag, Lag::Messages { .. }).then_some("is-behind"))}
+                aria-hidden="true"
+            >
                 <span>{row.lag_words.clone()}</span>
                 <span class="aside"><code>{"any"}</code>{format!(" {}", row.any_words)}</span>
             </div>
@@ -156,7 +182,20 @@ fn cell_shape(cell: &Cell) -> Html {
     let inside = match cell.state {
         MessageState::Readable => frame,
         MessageState::Stored => html! {
-            <>{frame}<path class="fill" d={format!("M{} {} h{} v{} h-{} z", px(x + 0.75), px(h / 2.0), px(w - 1.5), px(h / 2.0 - 0.75), px(w - 1.5))} /></>
+            <>
+                {frame}
+                <path
+                    class="fill"
+                    d={format!(
+                        "M{} {} h{} v{} h-{} z",
+                        px(x + 0.75),
+                        px(h / 2.0),
+                        px(w - 1.5),
+                        px(h / 2.0 - 0.75),
+                        px(w - 1.5)
+                    )}
+                />
+            </>
         },
         MessageState::Fetching => {
             let stripe = |y: f64| format!("M{} {} L{} {}", px(x + 2.0), px(y + 6.0), px(x + w - 2.0), px(y));
@@ -168,7 +207,10 @@ fn cell_shape(cell: &Cell) -> Html {
         },
         MessageState::Away => middle,
         MessageState::Unknown => html! {
-            <>{frame}<text x={px(x + w / 2.0)} y={px(h / 2.0)} text-anchor="middle" dominant-baseline="central">{"?"}</text></>
+            <>
+                {frame}
+                <text x={px(x + w / 2.0)} y={px(h / 2.0)} text-anchor="middle" dominant-baseline="central">{"?"}</text>
+            </>
         },
     };
     html! { <g {class}>{inside}</g> }
@@ -182,13 +224,18 @@ fn twin(scene: &XrayScene) -> Html {
             <div class="scroll">
                 <table data-testid="xray-table">
                     <thead><tr>
-                        <th scope="col">{"Replica"}</th><th scope="col">{"State"}</th><th scope="col">{"Readable messages"}</th>
+                        <th scope="col">{"Replica"}</th>
+                        <th scope="col">{"State"}</th>
+                        <th scope="col">{"Readable messages"}</th>
                         <th scope="col">{"Lag"}</th><th scope="col">{"A read with any"}</th>
                     </tr></thead>
                     <tbody>
                         { for scene.rows.iter().map(|row| html! {
                             <tr>
-                                <th scope="row"><code>{row.node.to_string()}</code>{if row.is_home { " (home)" } else { "" }}</th>
+                                <th scope="row">
+                                    <code>{row.node.to_string()}</code>
+                                    {if row.is_home { " (home)" } else { "" }}
+                                </th>
                                 <td>{row.health_words}</td>
                                 <td>{word(row.readable)}</td>
                                 <td>{row.lag_words.clone()}</td>

@@ -78,9 +78,10 @@ fn times_never_go_back_though_clocks_do_over_a_restart_and_a_topic_that_is_creat
     group.apply(delete("ann", "news")).unwrap();
     group.apply(create("ann", "news")).unwrap();
     let command = Command { time: Timestamp(7), ..group.command(publish("ann", None, "d")) };
-    assert!(
-        matches!(group.topics.apply(&command).change, Change::Store { message, .. } if message.time == Timestamp(60_000))
-    );
+    assert!(matches!(
+        group.topics.apply(&command).change,
+        Change::Store { message, .. } if message.time == Timestamp(60_000)
+    ));
 }
 
 #[test]

@@ -41,7 +41,11 @@ pub enum Cut {
 /// Why the input ended early. No part of the bad message is published.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    #[error("it is not UTF-8: byte {} is 0x{byte:02x}; contents must be text, so encode binary data, for example with base64", at + 1)]
+    #[error(
+        "it is not UTF-8: byte {} is 0x{byte:02x}; contents must be text, so encode binary data, \
+         for example with base64",
+        at + 1
+    )]
     NotText { at: usize, byte: u8 },
     #[error("too_large: it has more than {MAX_CONTENT} bytes, and no node accepts a longer message")]
     TooLarge,

@@ -135,7 +135,8 @@ async fn publish_all(
                 None => has_more = false,
                 Some(read) => {
                     number += 1;
-                    match read.map_err(|error| Failure::new(Failure::FAILED, error)).and_then(|content| args.action(number, content.into())) {
+                    let read = read.map_err(|error| Failure::new(Failure::FAILED, error));
+                    match read.and_then(|content| args.action(number, content.into())) {
                         Ok(action) => under_way.push_back(async move { (number, publish(args, client, action).await) }),
                         Err(failure) => {
                             progress.note_failure(number, failure);

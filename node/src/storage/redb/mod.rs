@@ -1,8 +1,8 @@
 //! The engine: a journal for writes, and tables in [redb](https://docs.rs/redb), a copy-on-write B-tree file.
 //!
 //! A write is one record in a [journal](super::journal), without the parts that are replayable from the log. When the
-//! journal is full, the [flusher](super::flusher) writes the contents of the [memtable](super::memtable) to the tables in
-//! one transaction, while writes continue in [the other journal](super::journals). Reads use the tables, and the
+//! journal is full, the [flusher](super::flusher) writes the contents of the [memtable](super::memtable) to the tables
+//! in one transaction, while writes continue in [the other journal](super::journals). Reads use the tables, and the
 //! memtables for writes that may not be in the tables yet. Recently read rows come from a [cache](super::row_cache).
 //!
 //! After a crash the tables have the state of one moment. For the time since then the journals have the log, from

@@ -98,8 +98,11 @@ pub fn group_states() -> Vec<Vec<u8>> {
 pub fn handshakes() -> Vec<Vec<u8>> {
     let hello = |from: &str, to: &str| {
         let nonce = [7; 32];
-        serde_json::json!({ "protocol": PROTOCOL, "cluster": "demo", "dimension": 3, "from": from, "to": to, "instance": 1, "nonce": nonce })
-            .to_string()
+        serde_json::json!({
+            "protocol": PROTOCOL, "cluster": "demo", "dimension": 3, "from": from, "to": to, "instance": 1,
+            "nonce": nonce,
+        })
+        .to_string()
     };
     let step = |hello: String| serde_json::json!({ "step": "hello", "hello": hello }).to_string();
     let proof = serde_json::json!({ "step": "proof", "proof": [1, 2, 3] }).to_string();

@@ -14,13 +14,22 @@ proptest! {
     }
 
     #[test]
-    fn the_beginning_of_an_example_and_then_anything(decoder in decoder(), example: Index, cut: Index, bytes in vec(any::<u8>(), 0..100)) {
+    fn the_beginning_of_an_example_and_then_anything(
+        decoder in decoder(),
+        example: Index,
+        cut: Index,
+        bytes in vec(any::<u8>(), 0..100)
+    ) {
         let example = pick(decoder, example);
         (decoder.check)(&[&example[..cut.index(example.len() + 1)], &bytes].concat());
     }
 
     #[test]
-    fn an_example_with_changed_bytes(decoder in decoder(), example: Index, changes in vec((any::<Index>(), any::<u8>()), 1..4)) {
+    fn an_example_with_changed_bytes(
+        decoder in decoder(),
+        example: Index,
+        changes in vec((any::<Index>(), any::<u8>()), 1..4)
+    ) {
         let mut example = pick(decoder, example);
         for (at, byte) in changes {
             let at = at.index(example.len().max(1));
@@ -36,7 +45,13 @@ proptest! {
     }
 
     #[test]
-    fn an_example_with_a_count_that_lies(decoder in decoder(), example: Index, at: Index, count: u64, bits in 0..64u32) {
+    fn an_example_with_a_count_that_lies(
+        decoder in decoder(),
+        example: Index,
+        at: Index,
+        count: u64,
+        bits in 0..64u32
+    ) {
         let example = pick(decoder, example);
         let (before, after) = example.split_at(at.index(example.len() + 1));
         let count = postcard::to_allocvec(&(count >> bits)).unwrap();

@@ -23,7 +23,8 @@ ul{padding-left:20px}.reached{color:var(--ok)}.missed{color:var(--miss)}";
 pub fn render(results: &Results) -> String {
     let machine = &results.machine;
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
          <title>Cubecast benchmark</title><style>{COLOURS}{STYLE}</style></head><body><main>\n\
          <h1>Cubecast {} benchmark</h1>\n\
          <p>On {} processors ({}), {} GiB, Linux {}. Seed {}. Each case ran {} times for {} s after a warm-up. Shown \

@@ -38,7 +38,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Sizes::default().probes)]
     probes: u32,
     /// The number of homes that are killed in each cube, one after the other.
-    #[arg(long, value_name = "N", default_value_t = Sizes::default().failures, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Sizes::default().failures,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     failures: u32,
     /// Output format.
     #[arg(long, value_enum, default_value_t)]

@@ -95,7 +95,9 @@ impl Evidence {
     pub fn json(&self, name: &str, claim: &str, seconds: f64) -> Value {
         let steps: Vec<_> = self.steps.iter().map(|step| json!({ "text": step.text, "held": step.held })).collect();
         let (passed, halted) = (self.passed(), &self.halted);
-        json!({ "evaluation": name, "claim": claim, "passed": passed, "halted": halted, "seconds": seconds, "steps": steps })
+        json!({
+            "evaluation": name, "claim": claim, "passed": passed, "halted": halted, "seconds": seconds, "steps": steps,
+        })
     }
 }
 

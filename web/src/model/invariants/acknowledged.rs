@@ -91,7 +91,8 @@ impl Acknowledged {
         let lasts = location.members.iter().filter_map(|replica| replica.last_offset).max();
         let last = lasts.map_or("none".to_owned(), |last| format!("#{last}"));
         Err(format!(
-            "{} #{} was acknowledged, but no replica has had it for {} s, although all of them answer: their last message is {last}",
+            "{} #{} was acknowledged, but no replica has had it for {} s, although all of them answer: \
+             their last message is {last}",
             location.topic,
             highest.offset,
             (now_ms - since_ms) / 1_000
@@ -116,7 +117,8 @@ fn check_replicas(topic: &TopicName, offset: Offset, replicas: &[HostId], dimens
     let fewest = fewest_replicas(dimension);
     if replicas.len() < fewest {
         return Err(format!(
-            "{topic} #{offset} was acknowledged on {} of its replicas ({}); the smallest possible quorum here is {fewest}",
+            "{topic} #{offset} was acknowledged on {} of its replicas ({}); \
+             the smallest possible quorum here is {fewest}",
             replicas.len(),
             nodes(replicas)
         ));

@@ -65,7 +65,8 @@ impl Agreement {
         match self.seen.get(&key) {
             Some(first) if first.fingerprint == fingerprint => Ok(1),
             Some(first) => Err(format!(
-                "offset {} of topic `{topic}` differs: {} returned another message than {}, which returned “{}” by `{}` of {}",
+                "offset {} of topic `{topic}` differs: {} returned another message than {}, \
+                 which returned “{}” by `{}` of {}",
                 message.offset,
                 source(first.by),
                 source(by),

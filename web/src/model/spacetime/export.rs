@@ -44,8 +44,13 @@ pub fn chrome(story: &Story) -> String {
         .lanes
         .iter()
         .flat_map(|lane| {
-            let about = |name: &str, args: Value| json!({"ph": "M", "pid": 1, "tid": thread(*lane), "name": name, "args": args});
-            [about("thread_name", json!({"name": host(*lane)})), about("thread_sort_index", json!({"sort_index": thread(*lane)}))]
+            let about = |name: &str, args: Value| {
+                json!({"ph": "M", "pid": 1, "tid": thread(*lane), "name": name, "args": args})
+            };
+            [
+                about("thread_name", json!({"name": host(*lane)})),
+                about("thread_sort_index", json!({"sort_index": thread(*lane)})),
+            ]
         })
         .collect();
     if let Some(answered) = &story.request.answered {
@@ -57,13 +62,23 @@ pub fn chrome(story: &Story) -> String {
     }
     for mark in &story.marks {
         events.push(json!({
-            "ph": "i", "s": "t", "cat": "mark", "name": mark.words, "pid": 1, "tid": thread(mark.lane), "ts": mark.at_us,
+            "ph": "i", "s": "t", "cat": "mark", "name": mark.words, "pid": 1, "tid": thread(mark.lane),
+            "ts": mark.at_us,
         }));
     }
     for (id, arrow) in story.arrows.iter().enumerate() {
-        let end = |ph: &str, lane: Lane, ts: i64| json!({"ph": ph, "bp": "e", "id": id, "cat": "frame", "name": arrow.what.words(), "pid": 1, "tid": thread(lane), "ts": ts});
+        let end = |ph: &str, lane: Lane, ts: i64| {
+            json!({
+                "ph": ph, "bp": "e", "id": id, "cat": "frame", "name": arrow.what.words(), "pid": 1,
+                "tid": thread(lane), "ts": ts,
+            })
+        };
         // The ends of a flow arrow must be attached to slices.
-        let slice = |lane: Lane, ts: i64, words: String| json!({"ph": "X", "cat": "frame", "name": words, "pid": 1, "tid": thread(lane), "ts": ts, "dur": 1});
+        let slice = |lane: Lane, ts: i64, words: String| {
+            json!({
+                "ph": "X", "cat": "frame", "name": words, "pid": 1, "tid": thread(lane), "ts": ts, "dur": 1,
+            })
+        };
         events.push(slice(arrow.from, arrow.sent_us, sends(arrow)));
         if arrow.dropped.is_none() {
             events.push(slice(arrow.to, arrow.arrived_us, receives(arrow)));

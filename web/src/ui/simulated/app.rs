@@ -277,7 +277,11 @@ fn Stand(props: &StandProps) -> Html {
                 reached_ms={player.reached_ms()}
                 ends_ms={player.ends_ms()}
                 timeline={player.timeline().clone()}
-                user_actions={spec.user_actions.iter().map(|user_action| (user_action.at_ms, act_words(&user_action.act))).collect::<Vec<_>>()}
+                user_actions={spec
+                    .user_actions
+                    .iter()
+                    .map(|user_action| (user_action.at_ms, act_words(&user_action.act)))
+                    .collect::<Vec<_>>()}
                 note={shown.note.clone()}
                 {command}
             />

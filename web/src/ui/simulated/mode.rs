@@ -60,7 +60,13 @@ pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
     html! {
         <nav class="modes" aria-label="Live or simulated">
             <span class="switch">
-                <a href={if is_live { "#live" } else { LIVE_PAGE }} data-testid="mode-live" aria-current={current(is_live)}>{"Live"}</a>
+                <a
+                    href={if is_live { "#live" } else { LIVE_PAGE }}
+                    data-testid="mode-live"
+                    aria-current={current(is_live)}
+                >
+                    {"Live"}
+                </a>
                 <a
                     href={if is_live { format!("{SIMULATED_PAGE}#{WORD}") } else { format!("#{WORD}") }}
                     data-testid="mode-simulated"

@@ -88,14 +88,18 @@ pub fn Setup(props: &SetupProps) -> Html {
                         <option value={*known} selected={*name == *known}>{*known}</option>
                     }) }
                     if is_own {
-                        <option value={(*name).clone()} selected=true>{plain_words(&shortened(&visible(&name)))}</option>
+                        <option value={(*name).clone()} selected=true>
+                            {plain_words(&shortened(&visible(&name)))}
+                        </option>
                     }
                 </select>
             </label>
             <label>{"Nodes"}
                 <select data-testid="dimension" onchange={on_choice(set_bits)}>
                     { for (1..=Dimension::MAX_PROCESSES).map(|choice| html! {
-                        <option value={choice.to_string()} selected={*bits == choice}>{(1u32 << choice).to_string()}</option>
+                        <option value={choice.to_string()} selected={*bits == choice}>
+                            {(1u32 << choice).to_string()}
+                        </option>
                     }) }
                 </select>
             </label>
@@ -114,7 +118,13 @@ pub fn Setup(props: &SetupProps) -> Html {
                 {"Open a trace"}
                 <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
             </label>
-            <p class="aside">{words(&about)}{" "}{"A trace of "}<code>{"cubecast-lab sim"}</code>{" can also be dropped here."}</p>
+            <p class="aside">
+                {words(&about)}
+                {" "}
+                {"A trace of "}
+                <code>{"cubecast-lab sim"}</code>
+                {" can also be dropped here."}
+            </p>
             if let Some(why) = refused.shown() {
                 <p class="bad" role="alert">{words(&why)}</p>
             }

@@ -126,11 +126,21 @@ pub fn TimelineBar(props: &TimelineBarProps) -> Html {
                 { for props.ends_ms.map(|ends_ms| html! {
                     <line class="ends" x1={px(x(ends_ms))} x2={px(x(ends_ms))} y1="12" y2={HEIGHT.to_string()} />
                 }) }
-                <rect class="future" x={px(now)} y="12" width={px((x(props.reached_ms) + width - now).max(0.0))} height={HEIGHT.to_string()} />
+                <rect
+                    class="future"
+                    x={px(now)}
+                    y="12"
+                    width={px((x(props.reached_ms) + width - now).max(0.0))}
+                    height={HEIGHT.to_string()}
+                />
                 <line class="playhead" x1={px(now)} x2={px(now)} y1="0" y2={HEIGHT.to_string()} />
             </svg>
             { for props.timeline.faults.iter().map(|(at_ms, what)| mark("fault", x(*at_ms), what)) }
-            { for props.user_actions.iter().filter(|(at_ms, _)| *at_ms >= began_ms).map(|(at_ms, what)| mark("user-action", x(*at_ms), what)) }
+            { for props
+                .user_actions
+                .iter()
+                .filter(|(at_ms, _)| *at_ms >= began_ms)
+                .map(|(at_ms, what)| mark("user-action", x(*at_ms), what)) }
         </div>
     }
 }

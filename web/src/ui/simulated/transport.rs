@@ -107,7 +107,13 @@ pub fn Transport(props: &TransportProps) -> Html {
         PlayerCommand::Speed(Speed::ALL.into_iter().find(|speed| speed.words() == value).unwrap_or_default())
     });
     html! {
-        <div class="transport" role="group" aria-label="Time" data-testid="transport" data-state={state_name(props.mode)}>
+        <div
+            class="transport"
+            role="group"
+            aria-label="Time"
+            data-testid="transport"
+            data-state={state_name(props.mode)}
+        >
             <TimelineBar
                 timeline={props.timeline.clone()}
                 shown_ms={props.shown_ms}
@@ -120,7 +126,12 @@ pub fn Transport(props: &TransportProps) -> Html {
             <div class="keys">
                 { button("to-begin", "Go to the beginning (Home)", BEGIN, command(PlayerCommand::Begin)) }
                 { button("rewind", "Play backwards", REWIND, command(PlayerCommand::Rewind)) }
-                { button("step-back", "Back by 10 ms (left arrow; with shift by 1 s)", BACK, command(PlayerCommand::Step(BACK_MS))) }
+                { button(
+                    "step-back",
+                    "Back by 10 ms (left arrow; with shift by 1 s)",
+                    BACK,
+                    command(PlayerCommand::Step(BACK_MS)),
+                ) }
                 <button
                     type="button"
                     class="play"
@@ -143,9 +154,18 @@ pub fn Transport(props: &TransportProps) -> Html {
                 </select>
                 <span class="apart">
                     if has_future {
-                        <button type="button" class="chip" data-testid="fork" onclick={command(PlayerCommand::Fork)}>{"Fork here"}</button>
+                        <button type="button" class="chip" data-testid="fork" onclick={command(PlayerCommand::Fork)}>
+                            {"Fork here"}
+                        </button>
                     }
-                    <button type="button" class="chip" data-testid="copy-link" onclick={command(PlayerCommand::CopyLink)}>{"Copy link"}</button>
+                    <button
+                        type="button"
+                        class="chip"
+                        data-testid="copy-link"
+                        onclick={command(PlayerCommand::CopyLink)}
+                    >
+                        {"Copy link"}
+                    </button>
                 </span>
             </div>
             <div class="foot">

@@ -39,9 +39,10 @@ fn every_action_of_a_client_and_every_level_occurs() {
     for (_, step) in stream(1, 2_000) {
         seen.extend(kinds(&step.action));
     }
-    let expected = "cluster, commit, create_publisher, create_subscriber, create_topic, delete_publisher, delete_subscriber, \
-        delete_topic, locate, publish, publish All, publish One, publish Quorum, publish numbered, publish unnumbered, pull, pull Any false, \
-        pull Any true, pull Leader false, pull Leader true, replica_pull, replica_pull cursor, replica_pull from, \
+    let expected = "cluster, commit, create_publisher, create_subscriber, create_topic, delete_publisher, \
+        delete_subscriber, delete_topic, locate, publish, publish All, publish One, publish Quorum, publish numbered, \
+        publish unnumbered, pull, pull Any false, pull Any true, pull Leader false, pull Leader true, replica_pull, \
+        replica_pull cursor, replica_pull from, \
         replica_subscribe, replica_subscribe push, status, subscribe, subscribe beginning, subscribe keep, \
         subscribe latest, subscribe offset, subscribe push, topics, unsubscribe";
     assert_eq!(seen.into_iter().collect::<Vec<_>>().join(", "), expected);
@@ -133,7 +134,12 @@ fn the_keeper_prepares_everything_and_says_farewell_to_every_lasting_topic() {
     let workload = workload(9);
     let preparation = workload.preparation();
     let subscribed = |of: &str| {
-        let is_of = |action: &&Action| matches!(action, Action::Write(Write::Subscribe { subscriber, .. }) if subscriber.as_str() == of);
+        let is_of = |action: &&Action| {
+            matches!(
+                action,
+                Action::Write(Write::Subscribe { subscriber, .. }) if subscriber.as_str() == of
+            )
+        };
         preparation.iter().filter(is_of).count()
     };
     assert_eq!(subscribed("auditor"), 2);
