@@ -49,7 +49,7 @@
 //!
 //! # Reading order
 //!
-//! 1. [`cube`], [`placement`], [`identity`], [`names`]: places and names
+//! 1. [`cube`], [`placement`], [`identity`], [`seating`], [`names`]: places, hosts and names
 //! 2. [`wire::client`], [`wire::peer`]: the messages of clients, and those between nodes
 //! 3. [`io`]: everything that enters and leaves a node
 //! 4. [`node`], [`group`], [`topics`], [`store`]: the decisions, the log, the state, the disk

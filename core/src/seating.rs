@@ -41,7 +41,7 @@ impl Seating {
         self.dimension
     }
 
-    // Who serves what.
+    // Hosts and the vertices that they serve.
 
     /// The host that serves a vertex of this cube.
     pub fn host_of(&self, vertex: Vertex) -> HostId {

@@ -1,4 +1,4 @@
-//! What a group does and reports.
+//! The effects of a group: writes, messages, reports.
 
 use crate::identity::{Member, RequestKey};
 use crate::names::{Offset, TopicId, TopicName};

@@ -112,7 +112,7 @@ struct Unwritten {
     installed: Option<u64>,
 }
 
-/// What a member of a group is given at its start.
+/// The configuration of a group member at its start.
 pub struct GroupConfig {
     pub id: GroupId,
     /// The hosts of the members, the home first.

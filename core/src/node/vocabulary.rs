@@ -59,7 +59,7 @@ pub(super) enum AskedFor {
     Use(Registry, String),
 }
 
-/// What an ask of a request that asks several nodes is about.
+/// The subject of one ask, for a request that asks several nodes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum About {
     /// The replica of one host.

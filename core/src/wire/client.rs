@@ -289,7 +289,7 @@ impl Action {
     }
 }
 
-/// What the rest of the program needs to know about a write. [`Write::facts`] is the only place that has to be extended
+/// Properties of a write that other modules use. [`Write::facts`] is the only place that has to be extended
 /// for a new write: routing, limits, registrations and the checkers use these facts.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -297,15 +297,15 @@ pub struct Facts<'a> {
     pub name: &'static str,
     /// The registered name that it creates or deletes, or under which it acts.
     pub who: (Registry, &'a str),
-    /// What it changes.
+    /// The state that it changes.
     pub target: Target<'a>,
-    /// What it adds to its target.
+    /// The kind of data that it adds to its target.
     pub adds: Adds<'a>,
     /// Whether messages are to be pushed to the client afterwards.
     pub begins_push: bool,
 }
 
-/// What a write changes.
+/// The state that a write changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target<'a> {
     /// The registration of `who`.
@@ -314,7 +314,7 @@ pub enum Target<'a> {
     Topic(&'a TopicName),
 }
 
-/// What a write adds to its target.
+/// The kind of data that a write adds to its target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Adds<'a> {
     /// Nothing: it only frees disk space.

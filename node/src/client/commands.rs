@@ -1,4 +1,4 @@
-//! What callers send to the driver.
+//! The commands that callers send to the driver.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What reaches a node, and when.
+//! The events that reach a node of the simulated cluster, and the delivery of each at its time.
 
 use cubecast_core::identity::HostId;
 use cubecast_core::io::{ConnectionId, Input};

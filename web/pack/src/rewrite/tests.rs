@@ -38,7 +38,7 @@ fn module() -> Vec<u8> {
     module.finish()
 }
 
-/// What a module says of each of its own functions: its type and its callees, then who is exported and in the table.
+/// The type and the callees of each of a module's own functions; then its exports and its table.
 #[derive(Default, Debug, PartialEq)]
 struct Facts {
     types: Vec<u32>,
