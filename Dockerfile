@@ -5,23 +5,20 @@
 #
 #   docker build --tag cubecast .
 #
-# The build takes about as long as `make run` on a fresh machine. compose.yaml starts four nodes of this image.
+# The build takes minutes. compose.yaml starts four nodes of this image.
 
 # The `rust-version` of Cargo.toml.
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-bookworm AS build
-ARG TARGETARCH
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends musl-tools zopfli \
+    && apt-get install --yes --no-install-recommends musl-tools \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-# Later builds reuse the crates, and the tools that scripts/setup compiles.
-ENV CUBECAST_CACHE=/cache
+# Later builds reuse the crates.
 RUN --mount=type=cache,id=cubecast-crates,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,id=cubecast-tools-${TARGETARCH},target=/cache,sharing=locked \
     make dashboard \
     && scripts/release build \
     && install -D --mode=0755 "target/$(uname -m)-unknown-linux-musl/dist/cubecast" /image/cubecast \

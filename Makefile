@@ -1,7 +1,7 @@
 # Every target first installs its missing prerequisites. If none are missing, this takes seconds.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build lab dist dashboard test test-native test-node test-browser test-process sim scale chaos verify abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
+.PHONY: help setup run build lab dist dashboard serve test test-native test-node test-browser test-process sim scale chaos verify abuse partition fuzz fuzz-live tour frames bench bench-peers bench-table lint check fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,8 +26,12 @@ lab: ## build the laboratory, the tests and measurements below: target/release/c
 	cargo build --release -p cubecast-lab --bin cubecast-lab
 
 dashboard: ## build the dashboard for the browser: dist/
-	@scripts/setup native wasm trunk
+	@scripts/setup native wasm
 	scripts/dashboard
+
+serve: ## serve the dashboard on port 8080 and rebuild it at every change, for work on it
+	@scripts/setup native wasm trunk
+	scripts/wasm trunk serve $(ARGS)
 
 test: ## run all tests: natively, in Node.js, in Chromium and on real processes
 	@scripts/setup all
@@ -62,7 +66,7 @@ verify: lab ## check the guarantees on the running cluster of `make run`; makes 
 	target/release/cubecast-lab verify $(ARGS)
 
 abuse: dist ## run each attack on one node of eight for a minute; prints its memory and others' latency
-	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture every_attack_for_a_minute
+	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --no-default-features --test abuse -- --ignored --nocapture every_attack_for_a_minute
 
 partition: build lab ## partition real nodes with network namespaces; needs root, skipped without
 	@scripts/partition $(ARGS)
@@ -72,7 +76,7 @@ fuzz: ## fuzz every decoder for a minute each; ARGS=600 for ten minutes each
 	@scripts/fuzz $(ARGS)
 
 fuzz-live: dist ## send mutated HTTP, requests, frames and handshakes to one node of eight for ten minutes
-	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
+	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --no-default-features --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
 
 tour: ## take the README's pictures of the dashboard from a real run: docs/tour.png
 	@scripts/setup all

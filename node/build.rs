@@ -1,7 +1,7 @@
 //! Embeds the dashboard's files in release builds: `dist/` in the repository, as `make dashboard` leaves it.
 //!
-//! Without that folder, the program has no dashboard. Debug builds embed nothing and read the folder when they serve
-//! it, so that a new dashboard does not rebuild the tests.
+//! Without that folder, the program has no dashboard. Debug builds and those of `make run` embed nothing and read the
+//! folder when they serve it, so that a new dashboard does not rebuild them.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -11,7 +11,9 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let dist = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../dist");
     println!("cargo::rerun-if-changed=build.rs");
-    let code = if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+    let is = |name, value| env::var(name).is_ok_and(|set| set == value);
+    // The profile `quick` in Cargo.toml is a release with optimisation level 1.
+    let code = if is("PROFILE", "release") && !is("OPT_LEVEL", "1") {
         // While a path to watch is missing, cargo runs this script and compiles the crate at every build.
         fs::create_dir_all(&dist)?;
         println!("cargo::rerun-if-changed={}", dist.display());

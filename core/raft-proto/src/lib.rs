@@ -19,7 +19,7 @@ pub use crate::protos::eraftpb;
 #[allow(renamed_and_removed_lints)]
 #[allow(bare_trait_objects)]
 mod protos {
-    include!(concat!(env!("OUT_DIR"), "/protos/mod.rs"));
+    pub mod eraftpb;
 
     use self::eraftpb::Snapshot;
 
