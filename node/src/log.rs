@@ -24,8 +24,8 @@ use sink::Sink;
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, info, trace, warn};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -46,7 +46,7 @@ static LOG: OnceLock<(Repeats, Sink)> = OnceLock::new();
 
 /// Sets up logging for the process.
 ///
-/// `filter` is a level, or tracing's directives like `info,cubecast_node=debug`. If `file` is given, lines go to
+/// `filter` is a level, or levels by module like `info,cubecast_node=debug`. If `file` is given, lines go to
 /// this file, which is rotated, in place of standard error. An error is a message for the user.
 pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     let filter = check_filter(filter)?;
@@ -56,7 +56,7 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
         sink.write_to(file).map_err(|error| format!("cannot write the log {}: {error}", file.display()))?;
     }
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(sink.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
@@ -65,9 +65,9 @@ pub fn init(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), 
     match format {
         LogFormat::Text => {
             let lines = builder.fmt_fields(debug_fn(write_field).delimited(" ")).finish();
-            lines.with(repeats.clone()).try_init()
+            lines.with(filter).with(repeats.clone()).try_init()
         }
-        LogFormat::Json => builder.json().flatten_event(true).finish().with(repeats.clone()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().with(filter).with(repeats.clone()).try_init(),
     }
     .map_err(|error| format!("logging is already set up: {error}"))?;
     let (of_repeats, of_sink) = (repeats.clone(), sink.clone());
@@ -99,15 +99,17 @@ pub fn finish() {
 
 /// Checks a filter. tracing takes an unknown word for the name of a module and then logs nothing; this function
 /// reports an error instead.
-pub fn check_filter(filter: &str) -> Result<EnvFilter, String> {
-    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
+pub fn check_filter(filter: &str) -> Result<Targets, String> {
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains('='));
     if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
             "unknown log level `{word}`; use error, warn, info, debug, trace, off, or a filter like \
              info,cubecast_node=debug"
         ));
     }
-    EnvFilter::try_new(filter).map_err(|error| format!("invalid log filter `{filter}`: {error}"))
+    filter
+        .parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| format!("invalid log filter `{filter}`: {error}"))
 }
 
 /// Writes a field of a text line with control characters escaped. Text from clients and neighbours can then neither
