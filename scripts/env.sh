@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: finds Cubecast's tools. It installs nothing; scripts/setup does.
 #
-# Native builds use the cargo on the PATH and target/. Builds for wasm32 use the same cargo and folder if it has the
-# wasm32 standard library, otherwise a toolchain that scripts/setup keeps in the cache. That toolchain uses target-wasm/,
-# because two compilers that share a target folder rebuild each other's output every time.
+# Native builds use the cargo on the PATH and target/. Builds for wasm32 use the same cargo if it has the wasm32
+# standard library, otherwise a toolchain that scripts/setup keeps in the cache. They use target-wasm/: in one folder, both
+# kinds of builds rebuild each other's procedural macros every time, even with one compiler.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${CUBECAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cubecast}"
@@ -48,9 +48,8 @@ use_wasm() {
   local toolchain
   if ! has_wasm_std rustc && toolchain="$(debian_toolchain)" && [ -x "$toolchain/bin/rustc" ]; then
     PATH="$toolchain/bin:$PATH"
-    export CARGO_TARGET_DIR="$ROOT/target-wasm"
   fi
-  export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
+  export CARGO_TARGET_DIR="$ROOT/target-wasm"
   export PATH="$TRUNK_DIR/bin:$WASM_BINDGEN_DIR/bin:$PATH" TRUNK_SKIP_VERSION_CHECK=true
   use_browser
 }
