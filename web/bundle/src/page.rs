@@ -1,7 +1,9 @@
 //! The pages' HTML. Of trunk's elements, they may use stylesheets and one program:
 //!
-//!     <link data-trunk rel="css" href="web/style.css">
-//!     <link data-trunk rel="rust" href="web/Cargo.toml" data-bin="cubecast-dashboard">
+//! ```html
+//! <link data-trunk rel="css" href="web/style.css">
+//! <link data-trunk rel="rust" href="web/Cargo.toml" data-bin="cubecast-dashboard">
+//! ```
 
 use std::fmt::Write as _;
 
