@@ -109,7 +109,8 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a name contains a content hash. cubecast-bundle adds 16 hexadecimal digits: `dashboard-0123456789abcdef_bg.wasm`.
+/// Whether a name contains a content hash. cubecast-bundle adds 16 hexadecimal digits:
+/// `dashboard-0123456789abcdef_bg.wasm`.
 fn is_hashed(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.split(['-', '_', '.']).any(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
