@@ -307,17 +307,18 @@ impl Connection<'_> {
                     break;
                 }
             }
-            if let Err(error) = self.send(sink, batch.frames).await {
+            let Batch { frames, has_events, answers, weight, longest } = batch;
+            if let Err(error) = self.send(sink, frames, longest).await {
                 return Ending::Broken(error.to_string());
             }
-            if batch.has_events {
+            if has_events {
                 events_due = Instant::now() + EVENTS_EVERY;
             }
             self.pulse.sent();
-            self.unanswered.give_back(batch.answers);
-            queue.drained(batch.weight);
-            if batch.weight > 0 {
-                let drained = Input::ClientDrained { connection: self.id, bytes: batch.weight };
+            self.unanswered.give_back(answers);
+            queue.drained(weight);
+            if weight > 0 {
+                let drained = Input::ClientDrained { connection: self.id, bytes: weight };
                 if self.context.inbox.send_input(drained).await.is_err() {
                     return Ending::Dismissed;
                 }
@@ -325,10 +326,15 @@ impl Connection<'_> {
         }
     }
 
-    async fn send(&self, sink: &mut SplitSink<&mut ClientSocket, Message>, frames: Vec<Outbound>) -> Result<(), Error> {
+    /// Sends the frames of one flush. Only a long frame is worth another thread: a flush of short frames is limited.
+    async fn send(
+        &self,
+        sink: &mut SplitSink<&mut ClientSocket, Message>,
+        frames: Vec<Outbound>,
+        longest: u64,
+    ) -> Result<(), Error> {
         let binary = self.binary.load(Relaxed);
-        let weight = frames.iter().map(|frame| frame.frame().weight()).sum::<u64>();
-        for message in beside(weight as usize, move || encode(&frames, binary)).await {
+        for message in beside(longest as usize, move || encode(&frames, binary)).await {
             self.context.metrics.client_bytes_out.inc_by(message.len() as u64);
             for piece in pieces(message) {
                 sink.feed(piece).await?;
@@ -345,11 +351,15 @@ struct Batch {
     has_events: bool,
     answers: usize,
     weight: u64,
+    /// The weight of the heaviest frame.
+    longest: u64,
 }
 
 impl Batch {
     fn push(&mut self, frame: ServerFrame) {
-        self.weight += frame.weight();
+        let weight = frame.weight();
+        self.weight += weight;
+        self.longest = self.longest.max(weight);
         self.answers += usize::from(matches!(frame, ServerFrame::Answer(_)));
         self.frames.push(Outbound::Frame(frame));
     }
