@@ -30,11 +30,11 @@ dashboard: ## build the dashboard for the browser: dist/
 	scripts/dashboard
 
 serve: ## serve the dashboard on port 8080 and rebuild it at every change, for work on it
-	@scripts/setup native wasm trunk
+	@scripts/setup native wasm runner trunk
 	scripts/wasm trunk serve $(ARGS)
 
 test: ## run all tests: natively, in Node.js, in Chromium and on real processes
-	@scripts/setup all
+	@scripts/setup native wasm browser
 	@scripts/test native node browser process
 
 test-native: ## run the native tests of core, node and web's pure parts

@@ -71,6 +71,16 @@ find_chrome() {
   return 1
 }
 
+# Starts a command beside this script, in a process group that ends with the script. Its process id is $!.
+BESIDE=()
+beside() {
+  set -m
+  "$@" </dev/null &
+  set +m
+  BESIDE+=("$!")
+  trap 'for group in "${BESIDE[@]}"; do kill -- "-$group" 2>/dev/null || true; done' EXIT
+}
+
 # Makes clippy the compiler of this workspace's crates, so that each build also checks them, and each warning is an
 # error. `cargo clippy` does the same for `cargo check`, which would compile everything a second time. Returns 1 if there
 # is no clippy for every compiler that is used.

@@ -65,7 +65,7 @@ pub enum Malformed {
 
 /// Encodes at most [`MAX_REQUESTS`] requests.
 pub fn encode_requests(requests: &[Request]) -> Vec<u8> {
-    encode(requests, MAX_REQUESTS)
+    encode(&[FORMAT], requests, MAX_REQUESTS)
 }
 
 /// Decodes a client's message: each of its requests, or the reason why it is refused.
@@ -79,7 +79,9 @@ pub fn decode_requests(bytes: &[u8], limits: &Limits, seating: &Seating) -> Vec<
 
 /// Encodes at most [`MAX_FRAMES`] frames.
 pub fn encode_server_frames<F: Borrow<ServerFrame> + Serialize>(frames: &[F]) -> Vec<u8> {
-    encode(frames, MAX_FRAMES)
+    // An answer can contain many messages, so the room for it is not that of one item.
+    let weight = frames.iter().map(|frame| frame.borrow().weight()).sum::<u64>();
+    encode_into(Vec::with_capacity(FIRST_ROOM + weight as usize), &[FORMAT], frames, MAX_FRAMES)
 }
 
 /// Decodes a node's message. Fails as a whole if one frame cannot be decoded.
@@ -89,7 +91,7 @@ pub fn decode_server_frames(bytes: &[u8]) -> Result<Vec<ServerFrame>, Malformed>
 
 /// Encodes at most [`MAX_FRAMES`] frames.
 pub fn encode_peer_frames(frames: &[PeerFrame]) -> Vec<u8> {
-    let mut message = encode_behind(&[PEER_FORMAT, 0, 0, 0, 0], frames, MAX_FRAMES);
+    let mut message = encode(&[PEER_FORMAT, 0, 0, 0, 0], frames, MAX_FRAMES);
     let_peer_message_fit(&mut message);
     message
 }
@@ -120,17 +122,16 @@ pub fn decode_peer_frames(bytes: &[u8], seating: &Seating) -> Result<Vec<PeerFra
     Ok(frames)
 }
 
-fn encode<T: Serialize>(items: &[T], limit: usize) -> Vec<u8> {
-    encode_behind(&[FORMAT], items, limit)
+fn encode<T: Serialize>(header: &[u8], items: &[T], limit: usize) -> Vec<u8> {
+    encode_into(Vec::with_capacity(FIRST_ROOM + ITEM_ROOM * items.len()), header, items, limit)
 }
 
-fn encode_behind<T: Serialize>(header: &[u8], items: &[T], limit: usize) -> Vec<u8> {
+fn encode_into<T: Serialize>(mut message: Vec<u8>, header: &[u8], items: &[T], limit: usize) -> Vec<u8> {
     debug_assert!(
         items.len() <= limit,
         "{} items in one message of at most {limit}: the receiver refuses it",
         items.len()
     );
-    let mut message = Vec::with_capacity(FIRST_ROOM + ITEM_ROOM * items.len());
     message.extend_from_slice(header);
     postcard::to_extend(items, message).expect("memory takes any message")
 }

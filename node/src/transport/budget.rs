@@ -45,7 +45,7 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct Shared {
     next: u64,
-    replicas: BTreeMap<u64, Arc<Held>>,
+    connections: BTreeMap<u64, Arc<Held>>,
     /// Connections that wait for space or for their turn to read.
     waiting: VecDeque<(Waker, Arc<Held>)>,
     /// Recently read bytes of long messages beyond the rate.
@@ -107,7 +107,7 @@ impl Budget {
         let mut shared = self.shared();
         shared.next += 1;
         let number = shared.next;
-        shared.replicas.insert(number, held.clone());
+        shared.connections.insert(number, held.clone());
         drop(shared);
         Arc::new(Holding { budget: self.clone(), number, held, began: Mutex::default(), is_coming: Notify::default() })
     }
@@ -154,7 +154,7 @@ impl Shared {
 
     /// Closes the connection with the longest message. Called when no complete message is on its way to core.
     fn turn_away_the_longest(&self) {
-        let longest = self.replicas.values().max_by_key(|held| {
+        let longest = self.connections.values().max_by_key(|held| {
             (!held.has_asked.load(Relaxed) && held.beyond_free() > 0, held.unfinished.load(Relaxed))
         });
         if let Some(held) = longest {
@@ -181,7 +181,7 @@ impl Holding {
             }
             return true;
         }
-        if shared.replicas.values().all(|held| held.whole.load(Relaxed) <= FREE) {
+        if shared.connections.values().all(|held| held.whole.load(Relaxed) <= FREE) {
             shared.turn_away_the_longest();
         }
         true
@@ -270,7 +270,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         self.change(|held| held.unfinished.swap(0, Relaxed) + held.whole.swap(0, Relaxed));
         let mut shared = self.budget.shared();
-        shared.replicas.remove(&self.number);
+        shared.connections.remove(&self.number);
         shared.wake();
     }
 }

@@ -7,6 +7,7 @@
 //! refuses them by their header.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,6 +19,8 @@ use super::budget::{CHUNK, Holding};
 /// The longest piece of a frame, in bytes.
 const PIECE: u64 = 32 << 10;
 
+/// The longest header: two bytes, a length of eight bytes and a mask.
+const LONGEST_HEADER: usize = 14;
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
@@ -60,8 +63,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Incoming<S> {
             if this.holding.has_to_wait(context) {
                 return Poll::Pending;
             }
-            let mut chunk = [0; CHUNK];
-            let mut chunk = ReadBuf::new(&mut chunk);
+            let mut chunk = [MaybeUninit::uninit(); CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
             // Headers of pieces make the output a few bytes longer than the chunk; a whole chunk is read anyway.
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut chunk))?;
             if chunk.filled().is_empty() {
@@ -104,11 +107,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Incoming<S> {
 #[derive(Debug)]
 struct Cutter {
     max_message: u64,
-    /// The header as far as it has arrived.
-    header: Vec<u8>,
+    header: Header,
     frame: Option<Frame>,
     /// Whether a message has begun whose last frame has not ended.
     within_message: bool,
+}
+
+/// A header as far as it has arrived.
+#[derive(Debug, Default)]
+struct Header {
+    bytes: [u8; LONGEST_HEADER],
+    length: usize,
 }
 
 /// A frame in progress.
@@ -123,7 +132,7 @@ struct Frame {
 
 impl Cutter {
     fn new(max_message: u64) -> Cutter {
-        Cutter { max_message, header: Vec::new(), frame: None, within_message: false }
+        Cutter { max_message, header: Header::default(), frame: None, within_message: false }
     }
 
     fn is_within_message(&self) -> bool {
@@ -133,11 +142,7 @@ impl Cutter {
     fn take(&mut self, mut bytes: &[u8], out: &mut Vec<u8>, holding: &Holding) {
         while !bytes.is_empty() {
             let Some(frame) = &mut self.frame else {
-                let missing = header_length(&self.header) - self.header.len();
-                let (more, rest) = bytes.split_at(missing.min(bytes.len()));
-                self.header.extend(more);
-                bytes = rest;
-                if self.header.len() >= 2 && self.header.len() == header_length(&self.header) {
+                if self.header.add(&mut bytes) {
                     self.begin_frame(out, holding);
                 }
                 continue;
@@ -156,14 +161,15 @@ impl Cutter {
 
     fn begin_frame(&mut self, out: &mut Vec<u8>, holding: &Holding) {
         let header = std::mem::take(&mut self.header);
-        let (length, mask) = length_and_mask(&header);
+        let header = header.bytes();
+        let (length, mask) = length_and_mask(header);
         let is_data = header[0] & 0x08 == 0;
         let is_final = header[0] & FINAL != 0;
         let is_cut = is_data && length > PIECE && length <= self.max_message;
         let piece = if is_cut { PIECE } else { length };
         match is_cut {
             true => put_header(header[0] & !FINAL, piece, mask, out),
-            false => out.extend(&header),
+            false => out.extend(header),
         }
         if is_data {
             self.within_message = true;
@@ -188,6 +194,23 @@ impl Cutter {
             holding.is_whole();
         }
         self.frame = None;
+    }
+}
+
+impl Header {
+    /// Moves the bytes that belong to the header out of `bytes`. `true`: the header is complete.
+    fn add(&mut self, bytes: &mut &[u8]) -> bool {
+        while self.length < header_length(self.bytes()) {
+            let Some((first, rest)) = bytes.split_first() else { return false };
+            self.bytes[self.length] = *first;
+            self.length += 1;
+            *bytes = rest;
+        }
+        true
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 

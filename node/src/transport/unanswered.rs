@@ -33,6 +33,12 @@ impl Unanswered {
     /// free. It is an error if none becomes free within `patience`.
     pub async fn take(&self, bytes: usize, patience: Duration) -> Result<(), Stuck> {
         let cost = (1 + bytes / PLACE_BYTES).min(self.limit);
+        // A timer costs more than a place, so it is made only for those who wait.
+        if let Ok(permits) = self.places.try_acquire_many(cost as u32) {
+            permits.forget();
+            self.taken().push_back(cost);
+            return Ok(());
+        }
         loop {
             let before = self.given_back.load(Relaxed);
             match timeout(patience, self.places.acquire_many(cost as u32)).await {
