@@ -4,8 +4,9 @@
 //! can be enabled: a node receives one in its [`NodeConfig`](crate::node::NodeConfig), and simulations run until a
 //! checker reports it. The test `core/sim/tests/bugs` reports which checker did, and after how many seeds.
 //!
-//! The bugs exist only with the cargo feature `bugs`, which only that test enables. Without it [`Bugs::has`] is `false`
-//! at compile time, and the code that depends on it is removed.
+//! The bugs exist only in builds with debug assertions, as tests are, and with the cargo feature `bugs`, for tests in
+//! release builds. In other builds, as those that serve clients, [`Bugs::has`] is `false` at compile time, and the code
+//! that depends on it is removed.
 
 /// Declares [`Bug`]: each bug with its description.
 macro_rules! bugs {
@@ -125,26 +126,29 @@ bugs! {
 
 /// The bug enabled in a part of a node. There is none outside of tests.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Bugs(#[cfg(feature = "bugs")] Option<Bug>);
+pub struct Bugs(#[cfg(any(feature = "bugs", debug_assertions))] Option<Bug>);
 
 impl Bugs {
-    /// Enables this bug. Without the feature `bugs`: none.
-    #[cfg_attr(not(feature = "bugs"), expect(unused_variables, reason = "without the feature there is no bug"))]
+    /// Enables this bug, if bugs exist in this build.
+    #[cfg_attr(
+        not(any(feature = "bugs", debug_assertions)),
+        expect(unused_variables, reason = "there is no bug in this build")
+    )]
     pub fn of(bug: Option<Bug>) -> Bugs {
         Bugs(
-            #[cfg(feature = "bugs")]
+            #[cfg(any(feature = "bugs", debug_assertions))]
             bug,
         )
     }
 
     /// Whether this bug is enabled.
-    #[cfg(feature = "bugs")]
+    #[cfg(any(feature = "bugs", debug_assertions))]
     pub fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
     }
 
-    /// Always false without the feature `bugs`.
-    #[cfg(not(feature = "bugs"))]
+    /// Always false, because there is no bug in this build.
+    #[cfg(not(any(feature = "bugs", debug_assertions)))]
     #[inline(always)]
     pub const fn has(self, _: Bug) -> bool {
         false

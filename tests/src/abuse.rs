@@ -325,18 +325,26 @@ pub async fn prepare(cluster: &ProcessCluster) -> Vertex {
     attacked
 }
 
-/// Attacks a node for this time.
-pub async fn attack(cluster: &Arc<ProcessCluster>, attacked: Vertex, attack: Attack, lasts: Duration) -> Damage {
-    let other = attacked.across(0);
-    let addresses = [(attacked, "here"), (other, "there")].map(|(node, name)| (cluster.address(node), name));
-    let calm = begin_both(&addresses).await;
-    sleep(lasts.min(Duration::from_secs(10))).await;
-    let before = end_both(calm).await;
+/// How long honest clients wait without an attack, at the node to attack and at a neighbour.
+pub async fn calm(cluster: &ProcessCluster, attacked: Vertex, lasts: Duration) -> [Waits; 2] {
+    let clients = begin_both(cluster, attacked).await;
+    sleep(lasts).await;
+    end_both(clients).await
+}
+
+/// Attacks a node for this time. `before`: how long honest clients wait without an attack.
+pub async fn attack(
+    cluster: &Arc<ProcessCluster>,
+    attacked: Vertex,
+    attack: Attack,
+    before: [Waits; 2],
+    lasts: Duration,
+) -> Damage {
     let lost_before = lost_neighbours(cluster);
     let log_before = log_bytes(cluster, attacked);
     let memory_before = memory(cluster, attacked).unwrap_or(0);
 
-    let clients = begin_both(&addresses).await;
+    let clients = begin_both(cluster, attacked).await;
     let attackers = Attackers::begin(attack, cluster.address(attacked));
     let began = Instant::now();
     let mut most = 0;
@@ -358,9 +366,9 @@ pub async fn attack(cluster: &Arc<ProcessCluster>, attacked: Vertex, attack: Att
     }
 }
 
-async fn begin_both(addresses: &[(String, &'static str); 2]) -> [Honest; 2] {
-    let [here, there] = addresses.clone();
-    [Honest::begin(here.0, here.1).await, Honest::begin(there.0, there.1).await]
+async fn begin_both(cluster: &ProcessCluster, attacked: Vertex) -> [Honest; 2] {
+    let [here, there] = [attacked, attacked.across(0)].map(|node| cluster.address(node));
+    [Honest::begin(here, "here").await, Honest::begin(there, "there").await]
 }
 
 async fn end_both(clients: [Honest; 2]) -> [Waits; 2] {

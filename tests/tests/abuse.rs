@@ -22,9 +22,11 @@ async fn no_attack_of_a_stranger_fills_the_memory_or_parts_the_cluster() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let cluster = Arc::new(ProcessCluster::start().await);
     let attacked = abuse::prepare(&cluster).await;
+    let lasts = Duration::from_millis(1_500);
+    let before = abuse::calm(&cluster, attacked, lasts).await;
     let mut damages = Vec::new();
     for attack in Attack::ALL {
-        damages.push(abuse::attack(&cluster, attacked, *attack, Duration::from_millis(1500)).await);
+        damages.push(abuse::attack(&cluster, attacked, *attack, before, lasts).await);
     }
     println!("{}", abuse::table(&damages));
     for damage in damages {
@@ -47,7 +49,8 @@ async fn every_attack_for_a_minute() {
         // Each attack gets a new cluster, so that earlier attacks do not affect it.
         let cluster = Arc::new(ProcessCluster::start().await);
         let attacked = abuse::prepare(&cluster).await;
-        damages.push(abuse::attack(&cluster, attacked, *attack, Duration::from_secs(seconds)).await);
+        let before = abuse::calm(&cluster, attacked, Duration::from_secs(seconds.min(10))).await;
+        damages.push(abuse::attack(&cluster, attacked, *attack, before, Duration::from_secs(seconds)).await);
         println!("{}\n", abuse::table(&damages));
     }
     for damage in damages {

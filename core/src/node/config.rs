@@ -29,6 +29,6 @@ pub struct NodeConfig {
     pub log: LogLimits,
     /// Whether frequent events also go to [`crate::io::Effect::Observe`]. Watching clients receive them in any case.
     pub observe_all: bool,
-    /// A deliberate bug that a test expects to be detected. Has no effect without the feature `bugs`.
+    /// A deliberate bug that a test expects to be detected. Has no effect in builds without bugs.
     pub bug: Option<Bug>,
 }

@@ -207,10 +207,13 @@ impl Outbound {
 
 impl ClientQueue {
     /// The next item: frames before events, and no event before `events_due`. `None` after the mailbox is gone.
-    pub async fn next(&mut self, events_due: Instant) -> Option<Outbound> {
+    pub async fn next(&mut self, events_due: Option<Instant>) -> Option<Outbound> {
         let events = &mut self.events;
         let next_event = async {
-            sleep_until(events_due).await;
+            // A timer is registered with tokio's driver even if its time has come.
+            if let Some(due) = events_due.filter(|due| *due > Instant::now()) {
+                sleep_until(due).await;
+            }
             events.recv().await
         };
         tokio::select! {
@@ -226,8 +229,8 @@ impl ClientQueue {
     }
 
     /// The next event, if there is one already and events are due.
-    pub fn take_event(&mut self, events_due: Instant) -> Option<Arc<SharedEvent>> {
-        if events_due > Instant::now() { None } else { self.events.try_recv().ok() }
+    pub fn take_event(&mut self, events_due: Option<Instant>) -> Option<Arc<SharedEvent>> {
+        if events_due.is_some_and(|due| due > Instant::now()) { None } else { self.events.try_recv().ok() }
     }
 
     /// Frees this weight: frames were written to the client.

@@ -6,6 +6,7 @@
 //! its queue is too long or when it makes no progress.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -26,7 +27,7 @@ use super::farewell::{self, Fault, Goodbye};
 use super::outgoing::pieces;
 use super::pulse::Pulse;
 use super::unanswered::Unanswered;
-use super::{ClientSocket, ServerContext};
+use super::{ClientSocket, ServerContext, only_when_woken};
 use crate::codec::{self, Malformed, Rules};
 use crate::queues::admission::Admitted;
 use crate::queues::inbox::Arrival;
@@ -107,13 +108,7 @@ pub async fn serve(mut socket: ClientSocket, holding: Arc<Holding>, context: Arc
     let ending = tokio::select! {
         ending = connection.read(&mut stream) => ending,
         ending = connection.write(&mut sink, queue, refused) => ending,
-        () = dismissal(&mut closing, &mut dismissed, &context) => Ending::Dismissed,
-        () = connection.pulse.lost(context.began, context.limits.silence) => {
-            Ending::Refused(silent_for(context.limits.silence))
-        }
-        () = connection.holding.turned_away() => Ending::Refused(turned_away()),
-        () = connection.holding.overdue() => Ending::Refused(overdue()),
-        () = connection.never_asked() => Ending::Refused(never_asked(context.limits.first_request)),
+        ending = only_when_woken(connection.must_end(&mut closing, &mut dismissed)) => ending,
     };
     drop((sink, stream));
     let Connection { admitted, holding, binary, .. } = connection;
@@ -183,6 +178,18 @@ async fn dismissal(
 }
 
 impl Connection<'_> {
+    /// Completes when the connection must end for a reason other than its messages.
+    async fn must_end(&self, closing: &mut oneshot::Receiver<Dismissed>, dismissed: &mut Option<Dismissed>) -> Ending {
+        let limits = &self.context.limits;
+        tokio::select! {
+            () = dismissal(closing, dismissed, self.context) => Ending::Dismissed,
+            () = self.pulse.lost(self.context.began, limits.silence) => Ending::Refused(silent_for(limits.silence)),
+            () = self.holding.turned_away() => Ending::Refused(turned_away()),
+            () = self.holding.overdue() => Ending::Refused(overdue()),
+            () = self.never_asked() => Ending::Refused(never_asked(limits.first_request)),
+        }
+    }
+
     async fn read(&self, stream: &mut SplitStream<&mut ClientSocket>) -> Ending {
         loop {
             let message = match self.pulse.listen(stream.next()).await {
@@ -271,7 +278,8 @@ impl Connection<'_> {
         mut queue: ClientQueue,
         mut refused: mpsc::UnboundedReceiver<Answer>,
     ) -> Ending {
-        let mut events_due = Instant::now();
+        let mut events_due = None;
+        let (mut ping_due, mut pinged) = (pin!(self.pulse.ping_due()), pin!(self.pinged.notified()));
         loop {
             let mut batch = Batch::default();
             tokio::select! {
@@ -282,13 +290,15 @@ impl Connection<'_> {
                     None => return Ending::Dismissed,
                 },
                 Some(answer) = refused.recv() => batch.push_own(answer),
-                () = self.pulse.ping_due() => {
+                () = &mut ping_due => {
+                    ping_due.set(self.pulse.ping_due());
                     if let Err(error) = sink.send(Message::Ping(Bytes::new())).await {
                         return Ending::Broken(error.to_string());
                     }
                     continue;
                 }
-                () = self.pinged.notified() => {
+                () = &mut pinged => {
+                    pinged.set(self.pinged.notified());
                     if let Err(error) = sink.flush().await {
                         return Ending::Broken(error.to_string());
                     }
@@ -312,7 +322,7 @@ impl Connection<'_> {
                 return Ending::Broken(error.to_string());
             }
             if has_events {
-                events_due = Instant::now() + EVENTS_EVERY;
+                events_due = Some(Instant::now() + EVENTS_EVERY);
             }
             self.pulse.sent();
             self.unanswered.give_back(answers);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cubecast_core::io::Input;
 use cubecast_core::wire::answer::{Answer, Done, Failure, NodeStatus, ServerFrame};
 use cubecast_core::wire::client::{Action, Admin, Request};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::Numbers;
 use crate::queues::admission::Admitted;
@@ -44,7 +44,7 @@ async fn ask(inbox: &InboxSender, numbers: &Numbers, action: Action) -> Option<A
     let request = Request { id: None, trace: false, action };
     inbox.send_input(Input::ClientRequest { connection, request }).await.ok()?;
     loop {
-        if let Outbound::Frame(ServerFrame::Answer(answer)) = queue.next(Instant::now()).await? {
+        if let Outbound::Frame(ServerFrame::Answer(answer)) = queue.next(None).await? {
             return Some(answer);
         }
     }

@@ -38,6 +38,8 @@ use std::time::Duration;
 use cubecast_core::identity::HostId;
 use cubecast_core::io::ConnectionId;
 use cubecast_core::seating::Seating;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -198,6 +200,12 @@ pub fn websocket_config(max_message: usize) -> WebSocketConfig {
         .write_buffer_size(32 << 10)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))
+}
+
+/// Polls `future` only when it was woken itself, not whenever the task is woken for a message.
+pub async fn only_when_woken<F: Future>(future: F) -> F::Output {
+    let mut alone: FuturesUnordered<F> = std::iter::once(future).collect();
+    alone.next().await.expect("it contains one future")
 }
 
 #[cfg(test)]

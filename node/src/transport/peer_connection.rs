@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::farewell::{self, Fault, Goodbye};
 use super::peer_table::PeerSlot;
 use super::pulse::next_beat;
-use super::{PEER_MESSAGE, ServerContext, Socket};
+use super::{PEER_MESSAGE, ServerContext, Socket, only_when_woken};
 use crate::codec;
 use crate::queues::inbox::Arrival;
 use crate::queues::mailbox::{PeerQueue, peer_mailbox};
@@ -45,9 +45,7 @@ pub async fn serve(mut socket: Socket, peer: HostId, slot: PeerSlot, gate: PeerG
     let ending = tokio::select! {
         ending = read(&mut stream, peer, &slot, context) => ending,
         why = write(&mut sink, queue, &slot, context) => Ending::away(why),
-        () = slot.asked_to_give_way() => Ending::away("it opened a new connection"),
-        () = gate_changed(context, gate) => Ending::away("this node is not accepting peer connections"),
-        () = context.stopped() => Ending::away("this node is shutting down"),
+        why = only_when_woken(must_end(&slot, gate, context)) => Ending::away(why),
     };
     drop((sink, stream));
     // This fails only while the node stops.
@@ -57,6 +55,15 @@ pub async fn serve(mut socket: Socket, peer: HostId, slot: PeerSlot, gate: PeerG
     // The slot is released only now, so that no frame of a newer connection precedes the end of this one.
     drop(slot);
     farewell::close(socket, ending.goodbye.as_ref(), GOODBYE).await;
+}
+
+/// Completes when the connection must end for a reason other than its messages.
+async fn must_end(slot: &PeerSlot, gate: PeerGate, context: &ServerContext) -> &'static str {
+    tokio::select! {
+        () = slot.asked_to_give_way() => "it opened a new connection",
+        () = gate_changed(context, gate) => "this node is not accepting peer connections",
+        () = context.stopped() => "this node is shutting down",
+    }
 }
 
 /// Why a connection ends, and this side's close frame if the neighbour's did not come first.
@@ -148,7 +155,7 @@ async fn write(
             message = queue.next() => match message {
                 Some(message) => {
                     spoke = true;
-                    send_all(sink, message, &mut queue, slot, context).await
+                    in_time(send_all(sink, message, &mut queue, context), slot).await
                 }
                 None => return "this node is shutting down".into(),
             },
@@ -170,16 +177,15 @@ async fn send_all(
     sink: &mut SplitSink<&mut Socket, Message>,
     first: Bytes,
     queue: &mut PeerQueue,
-    slot: &PeerSlot,
     context: &ServerContext,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let mut next = Some(first);
     while let Some(message) = next {
         context.metrics.peer_bytes_out.inc_by(message.len() as u64);
-        in_time(sink.feed(Message::Binary(message)), slot).await?;
+        sink.feed(Message::Binary(message)).await?;
         next = queue.take();
     }
-    in_time(sink.flush(), slot).await
+    sink.flush().await
 }
 
 /// Fails if the neighbour neither takes bytes nor sends any. A neighbour that is only slow gets its time.

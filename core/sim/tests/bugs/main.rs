@@ -1,10 +1,10 @@
 //! Proof that the checkers can fail. Each deliberate bug is enabled in every node of simulated clusters, one at a time,
 //! and one of its expected checkers must report it. Without bugs the same runs are clean.
 //!
-//! `cargo test -p cubecast-sim --features bugs --test bugs`. The table bypasses the test harness's output capture, so
-//! it is always shown. Each bug is first tried with the seed that detected it last. `-- --ignored` counts the seeds
-//! that each bug needs from seed 0 on, and also searches in the scenario with every fault, where some take longer to
-//! show.
+//! `cargo test -p cubecast-sim --test bugs`, and in release builds `--features bugs` too. The table bypasses the test
+//! harness's output capture, so it is always shown. Each bug is first tried with the seed that detected it last.
+//! `-- --ignored` counts the seeds that each bug needs from seed 0 on, and also searches in the scenario with every
+//! fault, where some take longer to show.
 
 mod expected;
 
@@ -21,6 +21,8 @@ use cubecast_sim::check::workload::Load;
 use cubecast_sim::{EdgeConditions, Fault, FaultClass, Reduction, Scenario, Scripted, Simulation, run};
 
 use expected::caught_by;
+
+const _: () = assert!(cfg!(any(feature = "bugs", debug_assertions)), "release builds need --features bugs");
 
 /// Most runs per bug. A bug that is not reported by then reveals a gap in the workload, the faults or the checkers.
 const MOST_SEEDS: u64 = 1_000;

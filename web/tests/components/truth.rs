@@ -1,7 +1,4 @@
 //! Tests in a real browser that the dashboard distinguishes known from unknown facts.
-#![cfg(target_arch = "wasm32")]
-
-mod harness;
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
@@ -18,10 +15,9 @@ use cubecast_web::ui::{
     Cube, CubeProps, Header, HeaderProps, LookCloser, LookCloserProps, NodeCard, NodeCardProps, Page as Dashboard,
     PageProps,
 };
-use harness::{Commands, Page, SvgClass, named, watching};
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 
-wasm_bindgen_test_configure!(run_in_browser);
+use crate::harness::{Commands, Page, SvgClass, named, watching};
 
 #[wasm_bindgen_test]
 async fn the_x_ray_shows_what_nobody_told_as_unknown_and_not_as_missing() {

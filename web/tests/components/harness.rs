@@ -1,7 +1,5 @@
 //! Shared parts of the component tests: mounting a component, simulating user input, and a cluster to show.
 
-#![allow(dead_code, reason = "no test file needs all of it")]
-
 use std::fmt::Debug;
 use std::str::FromStr;
 

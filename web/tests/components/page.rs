@@ -1,7 +1,4 @@
 //! Tests of the dashboard's components in a real browser: what they show, and which callbacks they call.
-#![cfg(target_arch = "wasm32")]
-
-mod harness;
 
 use cubecast_core::client::{ClientError, Target};
 use cubecast_core::faults::StopMode;
@@ -23,10 +20,9 @@ use cubecast_web::ui::{
     NodeCardProps,
 };
 use cubecast_web::ui::{PublishForm, PublishFormProps, SubscribeForm, SubscribeFormProps, TopicCard, TopicCardProps};
-use harness::{Page, SvgClass, named, watching};
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 
-wasm_bindgen_test_configure!(run_in_browser);
+use crate::harness::{Page, SvgClass, named, watching};
 
 #[wasm_bindgen_test]
 async fn what_is_typed_is_published_with_the_chosen_acknowledgement() {

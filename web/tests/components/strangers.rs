@@ -1,7 +1,4 @@
 //! Tests in a real browser of untrusted names and contents, and of large numbers of them.
-#![cfg(target_arch = "wasm32")]
-
-mod harness;
 
 use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::time::Timestamp;
@@ -15,12 +12,11 @@ use cubecast_web::ui::{
     Dispatch, FeedList, FeedListProps, MessageList, MessageListProps, Page as Whole, PageProps, TopicCard,
     TopicCardProps,
 };
-use harness::{Commands, Page, named, watching};
 use wasm_bindgen::JsCast;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{Element, HtmlElement};
 
-wasm_bindgen_test_configure!(run_in_browser);
+use crate::harness::{Commands, Page, named, watching};
 
 const STYLE: &str = concat!(
     include_str!("../style.css"),
