@@ -19,10 +19,10 @@ use web_sys::{Element, HtmlElement};
 use crate::harness::{Commands, Page, named, watching};
 
 const STYLE: &str = concat!(
-    include_str!("../style.css"),
-    include_str!("../styles/closer.css"),
-    include_str!("../styles/break.css"),
-    include_str!("../styles/simulated.css"),
+    include_str!("../../style.css"),
+    include_str!("../../styles/closer.css"),
+    include_str!("../../styles/break.css"),
+    include_str!("../../styles/simulated.css"),
 );
 
 #[wasm_bindgen_test]
