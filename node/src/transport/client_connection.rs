@@ -475,4 +475,17 @@ mod tests {
         assert_eq!(parts, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
         assert_eq!(chunks(Vec::<u8>::new(), 3).count(), 0);
     }
+
+    #[test]
+    fn a_flush_of_many_short_answers_is_no_long_work() {
+        let answer = |bytes: usize| {
+            let result = Err(ErrorCode::BadRequest.because("x".repeat(bytes)));
+            ServerFrame::Answer(Answer { id: None, served_by: "000".parse().unwrap(), hops: None, result })
+        };
+        let mut batch = Batch::default();
+        (0..8).for_each(|_| batch.push(answer(LONG_WORK / 4)));
+        assert!(batch.weight > LONG_WORK as u64 && batch.longest < LONG_WORK as u64, "{}", batch.longest);
+        batch.push(answer(LONG_WORK));
+        assert!(batch.longest >= LONG_WORK as u64, "{}", batch.longest);
+    }
 }
