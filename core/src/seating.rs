@@ -33,7 +33,8 @@ impl Seating {
 
     /// The seating of the new cluster that this host founded.
     pub fn founded_by(host: HostId) -> Seating {
-        Seating { dimension: seat(host).dimension() }
+        let bits = host.number().ilog2() as u8;
+        Seating { dimension: Dimension::new(bits).expect("a founding host is named after a vertex") }
     }
 
     /// The dimension of the cube.
@@ -51,7 +52,9 @@ impl Seating {
 
     /// The vertex that a host serves; `None` for a host of another cluster.
     pub fn vertex_of(&self, host: HostId) -> Option<Vertex> {
-        Some(seat(host)).filter(|vertex| vertex.dimension() == self.dimension)
+        let bits = self.dimension.bits();
+        let is_founder = host.number() >> bits == 1;
+        is_founder.then(|| self.dimension.vertex(host.number() ^ 1 << bits).expect("a number of d bits names a vertex"))
     }
 
     /// Whether the host belongs to this cluster.
@@ -137,13 +140,6 @@ impl Seating {
     fn seat_of(&self, host: HostId) -> Vertex {
         self.vertex_of(host).unwrap_or_else(|| panic!("host {host} serves no vertex of a cube of {:?}", self.dimension))
     }
-}
-
-/// The vertex after which a founding host is named.
-fn seat(host: HostId) -> Vertex {
-    let bits = host.number().ilog2();
-    let cube = Dimension::new(bits as u8).expect("a founding host is named after a vertex");
-    cube.vertex(host.number() ^ (1 << bits)).expect("a number of d bits names a vertex")
 }
 
 #[cfg(test)]

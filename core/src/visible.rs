@@ -26,7 +26,11 @@ pub fn visible_line(line: &str) -> Cow<'_, str> {
 }
 
 fn escaped(text: &str, is_escaped: impl Fn(usize, char) -> bool) -> Cow<'_, str> {
-    let Some((first, _)) = text.char_indices().find(|(at, c)| is_escaped(*at, *c)) else { return text.into() };
+    // Most texts consist of printable ASCII, which needs no look at its characters.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    let Some(odd) = text.bytes().position(|byte| !is_plain(byte)) else { return text.into() };
+    let mut others = text[odd..].char_indices().map(|(at, c)| (odd + at, c));
+    let Some((first, _)) = others.find(|(at, c)| is_escaped(*at, *c)) else { return text.into() };
     let mut visible = String::with_capacity(text.len() + 16);
     visible.push_str(&text[..first]);
     for (at, c) in text[first..].char_indices() {

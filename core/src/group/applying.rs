@@ -1,5 +1,6 @@
 //! Applying committed entries to the topics, writing checkpoints, and installing a snapshot in place of both.
 
+use bytes::Bytes;
 use raft::eraftpb::{Entry, EntryType, Snapshot};
 
 use super::{Group, GroupEffect, MemberChange, TopicChange, message};
@@ -24,11 +25,14 @@ impl Group {
         self.raw.advance_apply_to(index);
     }
 
-    fn apply_commands(&mut self, index: u64, data: &[u8]) {
+    fn apply_commands(&mut self, index: u64, data: &Bytes) {
         if data.is_empty() {
             return;
         }
-        let commands = command::decode_commands(data).expect("an entry is checked before it is accepted");
+        let commands = self
+            .decoded
+            .take(index, data)
+            .unwrap_or_else(|| command::decode_commands(data).expect("an entry is checked before it is accepted"));
         let mut writes = Vec::new();
         for command in commands {
             let applied = self.topics.apply(&command);
@@ -162,7 +166,7 @@ mod tests {
         let commands: Vec<_> =
             (1..).zip(ops).map(|(number, op)| Command { key: key(number), time: Timestamp(0), op }).collect();
         group.effects.clear();
-        group.apply_commands(2, &command::encode_commands(&commands));
+        group.apply_commands(2, &command::encode_commands(&commands).into());
         let writes = group.effects.into_iter().filter_map(|effect| match effect {
             GroupEffect::Write(write) => Some(write),
             _ => None,

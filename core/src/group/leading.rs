@@ -64,6 +64,9 @@ impl Group {
                 entry.extend(rest);
                 return Err(entry);
             }
+            if let Some(proposed) = self.raw.raft.raft_log.unstable_entries().last() {
+                self.decoded.keep(proposed.index, &proposed.data, entry);
+            }
         }
         self.notification_sent_with_entries();
         Ok(())

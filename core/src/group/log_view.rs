@@ -46,11 +46,7 @@ impl LogView {
             view.dropped = (first.index, first.term);
             log = rest;
         }
-        view.append(
-            log.iter()
-                .map(|entry| message::entry_to_raft(entry).expect("invalid entries are rejected at the start"))
-                .collect(),
-        );
+        view.append(log.iter().map(message::checked_to_raft).collect());
         view.initial_hard_state.commit = view.initial_hard_state.commit.min(view.last());
         view
     }
@@ -258,7 +254,7 @@ mod tests {
     #[test]
     fn an_append_replaces_the_conflicting_tail_and_its_bytes() {
         let mut view = LogView::restore(Some(&checkpoint(5)), &log(6..=9), HardState::default());
-        view.append(message::entry_to_raft(&entry(8, 2)).into_iter().collect());
+        view.append(vec![message::checked_to_raft(&entry(8, 2))]);
         assert_eq!((view.last(), view.term(8).unwrap(), view.bytes()), (8, 2, 300));
     }
 

@@ -7,9 +7,10 @@ use raft::eraftpb::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::decoded::DecodedEntries;
 use crate::identity::Member;
 use crate::records::{EntryKind, LogEntry};
-use crate::topics::command;
+use crate::topics::command::{self, Command};
 use crate::wire::peer::{RaftMessage, SnapshotHead};
 
 const CRC_BYTES: usize = 4;
@@ -52,8 +53,8 @@ pub enum Unusable {
     Entry { index: u64, why: String },
 }
 
-/// Converts a message to Raft, and checks its entries.
-pub fn to_raft(message: RaftMessage) -> Result<Message, Unusable> {
+/// Converts a message to Raft, and checks its entries, whose commands are kept in `decoded`.
+pub(super) fn to_raft(message: RaftMessage, decoded: &mut DecodedEntries) -> Result<Message, Unusable> {
     let kind = travelling_kind(message.kind).ok_or(Unusable::Kind)?;
     let mut out = Message::default();
     out.set_msg_type(kind);
@@ -69,9 +70,12 @@ pub fn to_raft(message: RaftMessage) -> Result<Message, Unusable> {
     out.reject_hint = message.reject_hint;
     out.context = message.context.into();
     out.priority = message.priority;
-    let unusable = |entry: &LogEntry| entry_to_raft(entry).map_err(|why| Unusable::Entry { index: entry.index, why });
-    let entries: Result<Vec<Entry>, Unusable> = message.entries.iter().map(unusable).collect();
-    out.set_entries(entries?.into());
+    let entries = message.entries.iter().map(|entry| {
+        let commands = commands_of(entry).map_err(|why| Unusable::Entry { index: entry.index, why })?;
+        decoded.keep(entry.index, &entry.data, commands);
+        Ok(checked_to_raft(entry))
+    });
+    out.set_entries(entries.collect::<Result<Vec<Entry>, Unusable>>()?.into());
     if let Some(head) = &message.snapshot {
         let ids = |members: &[Member]| members.iter().map(|member| member.to_raft()).collect::<Vec<_>>();
         out.set_snapshot(snapshot_to_raft(
@@ -119,27 +123,31 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
 
 /// Checks that an entry is unaltered and can be applied. The error is the reason.
 pub fn check_entry(entry: &LogEntry) -> Result<(), String> {
+    commands_of(entry).map(drop)
+}
+
+/// Checks an entry, and returns its commands; a member change has none.
+fn commands_of(entry: &LogEntry) -> Result<Vec<Command>, String> {
     match entry.kind {
-        EntryKind::Commands => command::decode_commands(&entry.data).map(drop).map_err(|error| error.to_string()),
-        EntryKind::MemberChange => MemberChange::decode(&entry.data).map(drop),
+        EntryKind::Commands => command::decode_commands(&entry.data).map_err(|error| error.to_string()),
+        EntryKind::MemberChange => MemberChange::decode(&entry.data).map(|_| Vec::new()),
     }
 }
 
-/// Converts an entry to Raft, after [`check_entry`].
-pub fn entry_to_raft(entry: &LogEntry) -> Result<Entry, String> {
-    check_entry(entry)?;
+/// Converts an entry that [`check_entry`] accepts to Raft; panics on any other.
+pub fn checked_to_raft(entry: &LogEntry) -> Entry {
     let mut out = Entry::default();
     match entry.kind {
         EntryKind::Commands => out.data = entry.data.clone(),
         EntryKind::MemberChange => {
-            let change = MemberChange::decode(&entry.data)?;
+            let change = MemberChange::decode(&entry.data).expect("a checked entry can be decoded");
             out.set_entry_type(EntryType::EntryConfChangeV2);
             out.data = change.to_raft().write_to_bytes().expect("a member change always encodes").into();
         }
     }
     out.index = entry.index;
     out.term = entry.term;
-    Ok(out)
+    out
 }
 
 /// A change of one member. Single changes are always safe, so joint consensus is never needed. In the right order, each
@@ -242,7 +250,7 @@ pub fn members(raft_ids: &[u64]) -> Vec<Member> {
 mod tests {
     use super::*;
     use crate::identity::RequestKey;
-    use crate::topics::command::{Command, Op, encode_commands};
+    use crate::topics::command::{Op, encode_commands};
 
     /// The encoding of an entry in a leader's append message, which the follower decodes.
     fn append(entries: Vec<LogEntry>) -> RaftMessage {
@@ -274,11 +282,12 @@ mod tests {
         let change = MemberChange::AddVoter(Member::founding("110".parse().unwrap())).encode();
         for (kind, data) in [(EntryKind::Commands, commands), (EntryKind::MemberChange, change)] {
             let entry = |data: &[u8]| LogEntry { index: 5, term: 2, kind, data: data.to_vec().into() };
-            assert!(to_raft(append(vec![entry(&data)])).is_ok());
+            assert!(to_raft(append(vec![entry(&data)]), &mut DecodedEntries::default()).is_ok());
             for bit in 0..data.len() * 8 {
                 let mut altered = data.clone();
                 altered[bit / 8] ^= 1 << (bit % 8);
-                let refused = to_raft(append(vec![entry(&data), entry(&altered)]));
+                let message = append(vec![entry(&data), entry(&altered)]);
+                let refused = to_raft(message, &mut DecodedEntries::default());
                 assert!(matches!(refused, Err(Unusable::Entry { index: 5, .. })), "{kind:?}, bit {bit}");
             }
         }

@@ -10,6 +10,7 @@
 mod applying;
 mod changes;
 mod commit_notification;
+mod decoded;
 mod effect;
 mod elections;
 mod leading;
@@ -46,6 +47,7 @@ use crate::topics::Topics;
 use crate::wire::peer::RaftMessage;
 use changes::Changes;
 use commit_notification::CommitNotification;
+use decoded::DecodedEntries;
 use elections::{ELECTION_TICKS, HEARTBEAT_TICKS};
 use leading::Answers;
 use log_view::LogView;
@@ -76,6 +78,7 @@ pub struct Group {
     notification: CommitNotification,
     changes: Changes,
     answers: Answers,
+    decoded: DecodedEntries,
     /// Raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
     /// The term and index of the newest answer that acknowledged entries.
@@ -183,6 +186,7 @@ impl Group {
             notification: CommitNotification::default(),
             changes: Changes::through(checkpoint_index),
             answers: Answers::default(),
+            decoded: DecodedEntries::default(),
             unwritten: VecDeque::new(),
             acknowledged: (0, 0),
             commit_told: (0, 0),
@@ -222,7 +226,7 @@ impl Group {
             return;
         }
         let from = message.from;
-        match message::to_raft(message) {
+        match message::to_raft(message, &mut self.decoded) {
             Ok(message) => {
                 self.answers.note(from);
                 self.step(message);

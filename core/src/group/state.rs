@@ -83,6 +83,19 @@ impl Group {
         message::members(self.raw.store().members().get_voters())
     }
 
+    /// Whether this holds for a majority of the voters at the applied index.
+    pub fn is_quorum(&self, has: impl Fn(Member) -> bool) -> bool {
+        let voters = self.raw.store().members().get_voters();
+        let have = voters.iter().filter(|id| Member::from_raft(**id).is_some_and(&has)).count();
+        have > voters.len() / 2
+    }
+
+    /// The members that are known to store the log up to this index. Meaningful on the leader only.
+    pub fn holders(&self, index: u64) -> impl Iterator<Item = Member> {
+        let holders = self.raw.raft.prs().iter().filter(move |(_, progress)| progress.matched >= index);
+        holders.filter_map(|(id, _)| Member::from_raft(*id))
+    }
+
     /// The learners at the applied index, sorted.
     pub fn learners(&self) -> Vec<Member> {
         message::members(self.raw.store().members().get_learners())

@@ -180,7 +180,7 @@ impl Group {
     }
 
     fn step_snapshot(&mut self, message: RaftMessage) {
-        if let Ok(message) = message::to_raft(message) {
+        if let Ok(message) = message::to_raft(message, &mut self.decoded) {
             self.dirty = true;
             let _ignored_by_raft = self.raw.step(message);
         }

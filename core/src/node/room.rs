@@ -34,9 +34,7 @@ impl View {
     }
 
     pub(super) fn majority_has_room(&self, group: GroupId) -> bool {
-        let voters = self.voters(group);
-        let roomy = voters.iter().filter(|voter| self.has_room(voter.host)).count();
-        roomy > voters.len() / 2
+        self.is_quorum(group, |voter| self.has_room(voter.host))
     }
 
     // The leader's part.

@@ -188,6 +188,11 @@ impl View {
         self.groups.get(group).map(Group::voters).unwrap_or_default()
     }
 
+    /// Whether this holds for a majority of a group's voters. Never without a member.
+    pub fn is_quorum(&self, group: GroupId, has: impl Fn(Member) -> bool) -> bool {
+        self.groups.get(group).is_some_and(|member| member.is_quorum(has))
+    }
+
     /// Whether this node can take commands and linearizable reads of the group. The error is the reply to the
     /// requester.
     pub fn check_leads(&self, group: GroupId) -> Result<(), Reply> {
@@ -202,9 +207,10 @@ impl View {
     /// Why the group lacks a quorum, or `None` if it has one. Lost members are detected here at once; raft would detect
     /// them only by a timeout.
     pub fn lacks_quorum(&self, group: GroupId) -> Option<String> {
-        let voters = self.voters(group);
-        let up = voters.iter().filter(|voter| self.is_member_up(**voter)).count();
-        (up <= voters.len() / 2).then(|| {
+        let is_up = |voter| self.is_member_up(voter);
+        (!self.is_quorum(group, is_up)).then(|| {
+            let voters = self.voters(group);
+            let up = voters.iter().copied().filter(|voter| is_up(*voter)).count();
             format!(
                 "only {up} of the {} voters of the replica group of {} are reachable from its leader {}, which is \
                  no majority",

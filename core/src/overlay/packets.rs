@@ -66,6 +66,9 @@ impl Overlay {
     }
 
     fn next_hop(&mut self, packet: &Packet) -> NextHop {
+        if packet.to == self.me {
+            return NextHop::Arrived;
+        }
         let usable = self.usable_edges();
         let distances = self.graph.distances_to(packet.to);
         let forgotten = Trail { hops: packet.trail.hops, ..Trail::default() };

@@ -3,15 +3,12 @@
 //! A command waits in its group's queue, then in the log, then for its acknowledgement. Its waiter is found by its
 //! [`RequestKey`], so a repeated ask finds the command that is already under way.
 
-use std::collections::BTreeSet;
-
 use super::super::groups::Groups;
 use super::super::out::{GroupAsk, Out, PartEffect};
 use super::super::view::View;
 use super::super::vocabulary::{Advance, AnswerTo, Requester};
 use super::ReplicaServer;
 use super::commands::{MAX_COMMAND_BYTES, MAX_COMMANDS, Waiter};
-use crate::group::members::Progress;
 use crate::identity::{GroupId, HostId, RequestKey};
 use crate::topics::Outcome;
 use crate::topics::command::{Command, Op};
@@ -175,7 +172,7 @@ impl ReplicaServer {
 
     pub(super) fn acknowledge(&mut self, index: u64, waiter: Waiter, outcome: Outcome, view: &View, out: &mut Out) {
         let name = waiter.write.name();
-        let Some(done) = describe(view, waiter.group, index, &waiter.write, outcome) else {
+        let Some(done) = describe(view, waiter.group, index, waiter.write, outcome) else {
             let why = format!("request number already used by a command other than `{name}`");
             return out.reply(&waiter.requester, Reply::Unavailable { why });
         };
@@ -211,10 +208,10 @@ fn may_acknowledge_one(view: &View, group: GroupId, write: &Write) -> bool {
 }
 
 /// Describes an outcome. `None`: the outcome belongs to another command that a requester sent under the same key.
-fn describe(view: &View, group: GroupId, index: u64, write: &Write, outcome: Outcome) -> Option<Done> {
+fn describe(view: &View, group: GroupId, index: u64, write: Write, outcome: Outcome) -> Option<Done> {
     let home = view.home(group);
     let neighbours = || home.neighbours().collect();
-    Some(match (write.clone(), outcome) {
+    Some(match (write, outcome) {
         (Write::CreatePublisher { publisher }, Outcome::Registered { existed }) => {
             Done::PublisherCreated { publisher, existed }
         }
@@ -251,9 +248,8 @@ fn describe(view: &View, group: GroupId, index: u64, write: &Write, outcome: Out
 
 /// The members that are known to store the log up to `index`, home first.
 fn replicas_of(view: &View, group: GroupId, index: u64) -> Vec<HostId> {
-    let progress = view.groups[group].progress();
-    let has_it = |progress: &&Progress| progress.matched >= index && view.is_current(progress.member);
-    let replicas: BTreeSet<HostId> = progress.iter().filter(has_it).map(|progress| progress.member.host).collect();
-    let stored = |host: &HostId| *host == view.me || replicas.contains(host);
+    let holders = view.groups[group].holders(index).filter(|member| view.is_current(*member));
+    let holders: Vec<HostId> = holders.map(|member| member.host).collect();
+    let stored = |host: &HostId| *host == view.me || holders.contains(host);
     view.members(group).filter(stored).collect()
 }
