@@ -84,7 +84,7 @@ fn read(file: &Path) -> Picture {
 }
 
 async fn publish(browser: &Browser, content: &str) {
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", content).await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;

@@ -25,7 +25,7 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
 
     subscribe(&browser).await;
     publish(&browser, "hello from a browser").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.wait_for_text("message-list", "hello from a browser").await;
     say(&format!("picture: {}", browser.save_picture("dashboard").await.display()));
 
@@ -37,7 +37,7 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
     say(&format!("picture: {}", browser.save_picture("dashboard-node-failed").await.display()));
 
     publish(&browser, "and its home is down").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.wait_for_text("message-list", "and its home is down").await;
 
     browser.click("tab-break").await;
@@ -46,7 +46,7 @@ async fn a_person_publishes_sees_a_node_fail_is_served_and_sees_it_recover() {
     browser.wait_for_state("node-100", "up").await;
     browser.wait_for_attribute("node-100", "data-leader", "true").await;
     publish(&browser, "and is up again").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.wait_for_text("message-list", "and is up again").await;
     browser.wait_for_text("received-count", "3 messages").await;
     browser.close().await;
@@ -149,13 +149,13 @@ async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
 }
 
 async fn subscribe(browser: &Browser) {
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.click("subscribe-button").await;
     browser.wait_for_state("subscribe-result", "good").await;
 }
 
 async fn publish(browser: &Browser, content: &str) {
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", content).await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;

@@ -18,7 +18,7 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
     browser.type_into("topic-input", "news").await;
     browser.click("create-topic-button").await;
     browser.wait_for_state("topic-result", "good").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.click("subscribe-button").await;
     browser.wait_for_state("subscribe-result", "good").await;
     publish(&browser, "before").await;
@@ -28,7 +28,7 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
     browser.click("fail-button").await;
     browser.wait_for_state("node-100", "failed").await;
     publish(&browser, "and its home is down").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.wait_for_text("message-list", "and its home is down").await;
 
     browser.click("play").await;
@@ -99,7 +99,7 @@ async fn a_lesson_is_taken_and_a_trace_is_opened_where_there_is_no_node() {
 }
 
 async fn publish(browser: &Browser, content: &str) {
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", content).await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;

@@ -20,12 +20,12 @@ async fn a_double_click_does_what_one_click_does() {
     browser.wait_for_state("topic-result", "good").await;
     browser.wait_for_text("topic-result", "news is created").await;
 
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.double_click("subscribe-button").await;
     browser.wait_for_state("subscribe-result", "good").await;
     browser.wait_for_text("unsubscribe-button", "Unsubscribe").await;
 
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", "once").await;
     browser.double_click("publish-button").await;
     browser.wait_for_text("publish-result", "Stored as news #0").await;
@@ -58,7 +58,7 @@ async fn what_was_said_of_a_topic_goes_with_it_and_nothing_typed_is_nothing_sent
     browser.wait_for_state("publish-result", "empty").await;
 
     browser.type_into("topic-input", "not-there").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.click("subscribe-button").await;
     browser.wait_for_text("subscribe-result", "unknown_topic").await;
     let offered = "arguments[0](document.querySelectorAll('[data-testid=\"unsubscribe-button\"]').length)";
@@ -115,11 +115,11 @@ async fn show_all(browser: &Browser, topic: &str, width: u64) {
     browser.click("message-open").await;
     browser.wait_for_text("message-size", "Bytes 1 to").await;
     fits_in(browser, "pulled-list", width).await;
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", "hello").await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;
-    for tab in ["tab-publish", "tab-feed", "tab-xray", "tab-invariants", "tab-charts"] {
+    for tab in ["tab-messages", "tab-feed", "tab-xray", "tab-invariants", "tab-charts"] {
         browser.click(tab).await;
         fits_in(browser, tab, width).await;
     }

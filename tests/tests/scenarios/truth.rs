@@ -39,7 +39,7 @@ async fn after_a_reload_the_x_ray_of_a_cube_cut_in_two_counts_what_a_replica_has
 #[tokio::test]
 async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_it() {
     let (cluster, browser) = watched_cluster(Plan::default()).await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.click("subscribe-button").await;
     browser.wait_for_state("subscribe-result", "good").await;
     publish(&browser, "before").await;
@@ -54,7 +54,7 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
     browser.wait_for_attribute("node-100", "data-leader", "false").await;
     browser.wait_for_text("cluster-summary", "groups cannot be written").await;
 
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", "meanwhile").await;
     browser.click("publish-button").await;
     browser.wait_for_text("publish-result", "Not sent: news cannot be written").await;
@@ -67,7 +67,7 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
     browser.click("pull-button").await;
     browser.wait_for_state("pull-result", "good").await;
 
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", "meanwhile").await;
     browser.click("publish-button").await;
     browser.click("publish-result-insist").await;
@@ -89,11 +89,11 @@ async fn through_a_proxy_that_lets_one_node_through_below_a_prefix_everything_wo
     browser.wait_for_text("cluster-reach", "This page is connected to only 011").await;
     create_topic(&browser).await;
     browser.wait_for_text("placement", "100 leads, term").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.click("subscribe-button").await;
     browser.wait_for_text("subscribe-result", "Subscribed to news").await;
     publish(&browser, "through a proxy").await;
-    browser.click("tab-subscribe").await;
+    browser.click("tab-messages").await;
     browser.wait_for_text("message-list", "through a proxy").await;
     browser.click("tab-xray").await;
     browser.wait_for_attribute("xray-000", "data-readable", "1").await;
@@ -156,7 +156,7 @@ async fn create_topic(browser: &Browser) {
 }
 
 async fn publish(browser: &Browser, content: &str) {
-    browser.click("tab-publish").await;
+    browser.click("tab-messages").await;
     browser.type_into("content-input", content).await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;

@@ -85,7 +85,7 @@ pub enum ViewAction {
     NameSubscriber(String),
     /// Opens a tab beside the cube.
     ChooseTab(Tab),
-    /// Opens a tab of "Look closer".
+    /// Opens a view below the cube.
     ChooseCloserTab(CloserTab),
     /// Shows or hides heartbeats and link states on the cube.
     ShowBackground(bool),

@@ -1,4 +1,4 @@
-//! The state of the "Look closer" panel: each tab has its own part.
+//! The state of the views below the cube: each has its own part.
 
 use std::rc::Rc;
 

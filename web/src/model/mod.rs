@@ -22,6 +22,7 @@ pub mod invariants;
 pub mod load;
 pub mod obstacle;
 pub mod report;
+pub mod sent;
 pub mod shared;
 pub mod spacetime;
 pub mod tone;

@@ -11,6 +11,7 @@ use super::cluster::Cluster;
 use super::feed::Feed;
 use super::inbox::Inboxes;
 use super::report::Reports;
+use super::sent::SentMessages;
 use super::shared::Shared;
 use super::topics::TopicBook;
 use super::traffic::Traffic;
@@ -31,6 +32,8 @@ pub struct State {
     pub feed: Shared<Feed>,
     /// Deliveries of push subscriptions.
     pub inboxes: Shared<Inboxes>,
+    /// Messages that this page published.
+    pub sent: Shared<SentMessages>,
     /// The reports of the user's tasks.
     pub reports: Shared<Reports>,
     /// Injected faults.

@@ -14,13 +14,13 @@ pub enum Selection {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Tab {
     #[default]
-    Publish,
-    Subscribe,
+    /// Publish and subscribe.
+    Messages,
     Pull,
     Break,
 }
 
-/// The tabs of "Look closer".
+/// The views below the cube.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CloserTab {
     #[default]
@@ -34,6 +34,8 @@ pub enum CloserTab {
     SpaceTime,
     /// Throughput, latency and availability over time.
     Charts,
+    /// The nodes as a table.
+    Nodes,
 }
 
 /// The client names of the forms, as typed; possibly invalid.

@@ -8,7 +8,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::js_sys::{Reflect, Uint8Array};
-use web_sys::{Event, EventTarget, File, Window};
+use web_sys::{Element, Event, EventTarget, File, ResizeObserver, Storage, Window};
 
 use super::steady::SteadyClock;
 
@@ -86,6 +86,48 @@ pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {
             Err(_) => Err(format!("the browser cannot read {}", file.name())),
         });
     });
+}
+
+// Storage.
+
+/// Remembers a text for later visits. A browser that refuses forgets it, and nothing else happens.
+pub fn remember(key: &str, text: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.set_item(key, text);
+    }
+}
+
+/// The text that an earlier visit remembered under this key.
+pub fn remembered(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok()?
+}
+
+fn storage() -> Option<Storage> {
+    web_sys::window()?.local_storage().ok()?
+}
+
+// Sizes.
+
+/// Reports the size of an element until dropped, beginning with its present size.
+pub struct Measure {
+    observer: ResizeObserver,
+    _told: Closure<dyn FnMut()>,
+}
+
+impl Measure {
+    /// `None` if the browser does not support it.
+    pub fn of(element: &Element, tell: impl FnMut() + 'static) -> Option<Measure> {
+        let told = Closure::<dyn FnMut()>::new(tell);
+        let observer = ResizeObserver::new(told.as_ref().unchecked_ref()).ok()?;
+        observer.observe(element);
+        Some(Measure { observer, _told: told })
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        self.observer.disconnect();
+    }
 }
 
 // Events.

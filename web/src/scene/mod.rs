@@ -42,6 +42,8 @@ pub struct NodeMark {
     pub placement: Option<Placement>,
     /// Whether it leads the chosen topic's group.
     pub leads_chosen: bool,
+    /// The term of the chosen topic's group, if it leads that group.
+    pub term: Option<u64>,
     /// Whether it leads the group of which it is the home.
     pub leads_own: bool,
     /// The groups of other homes that it leads.
@@ -102,6 +104,7 @@ fn node_mark(state: &State, seating: &Seating, vertex: Vertex, at: PagePoint) ->
         filled: state.cluster.filled(node),
         placement: state.placement(node),
         leads_chosen: state.home().is_some_and(|home| leads.contains(&home)),
+        term: state.home().filter(|home| leads.contains(home)).and_then(|home| state.cluster.term_of(home)),
         leads_own: leads.contains(&vertex),
         leads_others: leads.into_iter().filter(|group| *group != vertex).collect(),
         selected: state.selection == Some(Selection::Node(node)),

@@ -28,7 +28,7 @@ impl Film {
         if self.pictures.last().is_some_and(|(last, _)| at_ms < last + self.every_ms) {
             return;
         }
-        // The state of "Look closer" is large, so snapshots do not contain it.
+        // The state of the views is large, so snapshots do not contain it.
         self.pictures.push((at_ms, State { closer: Closer::default(), ..state.clone() }));
         if self.pictures.len() > MAX_PICTURES {
             let mut kept_last = false;

@@ -44,7 +44,7 @@ pub fn BrokenBar(props: &BrokenBarProps) -> Html {
     });
     html! {
         <div class="broken-bar" data-testid="broken-bar" data-state="broken">
-            <p role="status"><strong>{plural(broken.len() as u64, "requested fault")}</strong></p>
+            <p role="status"><strong>{format!("You broke {}", plural(broken.len() as u64, "thing"))}</strong></p>
             <div class="chips">
                 { for chips }
                 if rest > 0 { <span class="aside">{format!("and {rest} more")}</span> }

@@ -1,4 +1,4 @@
-//! The "Look closer" panel: past events and internal state, one view at a time.
+//! The views below the cube: past events and internal state, one view at a time.
 
 use cubecast_core::identity::HostId;
 use yew::prelude::*;
@@ -8,6 +8,7 @@ use super::dispatch::{Dispatch, use_dispatch};
 use super::feed::FeedList;
 use super::invariants_panel::InvariantsPanel;
 use super::load_panel::LoadPanel;
+use super::node_table::NodeTable;
 use super::spacetime::SpaceTime;
 use super::tab_list::{TabList, TabMark};
 use super::xray::XrayView;
@@ -16,21 +17,28 @@ use crate::model::closer::Closer;
 use crate::model::task::Panel;
 use crate::model::{CloserTab, State, ViewAction};
 
-const TABS: [(CloserTab, &str, &str); 5] = [
-    (CloserTab::Feed, "tab-feed", "What happened"),
+const TABS: [(CloserTab, &str, &str); 6] = [
+    (CloserTab::Feed, "tab-feed", "Events"),
     (CloserTab::Xray, "tab-xray", "X-ray"),
     (CloserTab::Invariants, "tab-invariants", "Invariants"),
     (CloserTab::SpaceTime, "tab-spacetime", "Space-time"),
     (CloserTab::Charts, "tab-charts", "Charts"),
+    (CloserTab::Nodes, "tab-nodes", "Nodes"),
 ];
 
 /// Properties of [`LookCloser`].
 #[derive(Properties, PartialEq)]
 pub struct LookCloserProps {
     pub state: State,
+    /// Whether only the tabs are shown.
+    #[prop_or_default]
+    pub is_closed: bool,
+    /// Shows or hides the views.
+    #[prop_or_default]
+    pub set_closed: Callback<bool>,
 }
 
-/// The panel beneath the cube, with its tabs.
+/// The views, with their tabs. Choosing a tab also opens them.
 #[component]
 pub fn LookCloser(props: &LookCloserProps) -> Html {
     let dispatch = use_dispatch();
@@ -66,16 +74,31 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                 <ChartsView history={closer.charts.history.clone()} />
             </>
         },
+        CloserTab::Nodes => html! { <NodeTable cluster={props.state.cluster.clone()} topic={props.state.topic()} /> },
     };
+    let is_closed = props.is_closed;
+    let toggle = props.set_closed.reform(move |_: MouseEvent| !is_closed);
     let tabs: Vec<TabMark> = TABS.iter().map(|(tab, id, words)| tab_mark(closer, *tab, id, words)).collect();
     html! {
-        <section class="closer" aria-labelledby="closer-title">
+        <section class={classes!("closer", is_closed.then_some("is-closed"))} aria-label="Views">
             <div class="closer-head">
-                <h2 id="closer-title">{"Look closer"}</h2>
-                <TabList class="closer-tabs" label="Views" {tabs} />
+                <div onclick={props.set_closed.reform(|_: MouseEvent| false)}>
+                    <TabList class="closer-tabs" label="Views" {tabs} />
+                </div>
+                <button
+                    type="button"
+                    class="link"
+                    data-testid="dock-toggle"
+                    aria-expanded={(!is_closed).to_string()}
+                    onclick={toggle}
+                >
+                    { if is_closed { "Show" } else { "Hide" } }
+                </button>
             </div>
             { frozen_bar(closer, &dispatch) }
-            <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
+            if !is_closed {
+                <div class="closer-panel" role="tabpanel" aria-labelledby={chosen}>{panel}</div>
+            }
         </section>
     }
 }

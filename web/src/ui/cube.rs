@@ -18,8 +18,6 @@ use crate::scene::pulses::Way;
 const DRAG: f64 = 0.006;
 /// Radians per press of a button.
 const STEP: f64 = 0.17;
-/// Number of term colours in the style sheet.
-const TERM_COLOURS: u64 = 5;
 /// In larger cubes, the tab key stops only at nodes, and edges are reached through their nodes.
 const MAX_NODES_WITH_EDGE_STOPS: usize = 8;
 
@@ -62,11 +60,7 @@ pub fn Cube(props: &CubeProps) -> Html {
     html! {
         <div class="cube" data-testid="cube">
             <svg
-                class={classes!(
-                    "drawing",
-                    props.state.home().map(|_| "has-topic"),
-                    term_class(&props.state),
-                )}
+                class="drawing"
                 viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")}
                 role="group"
                 aria-label="The nodes and links of the cluster"
@@ -123,12 +117,6 @@ fn turn_button(
     html! { <button type="button" data-testid={id} aria-label={label} title={label} {onclick}>{sign}</button> }
 }
 
-/// The colour class of the current term. It changes with each election, so that elections are visible.
-pub(super) fn term_class(state: &State) -> Option<String> {
-    let term = state.cluster.term_of(state.home()?)?;
-    Some(format!("term-{}", term % TERM_COLOURS))
-}
-
 /// Shown before the cluster is known: an empty cube, and the connection attempt.
 fn empty(state: &State) -> Html {
     let refused = state.seed_failed.as_ref().is_some_and(|failure| failure.why.is_some());
@@ -145,19 +133,31 @@ fn empty(state: &State) -> Html {
     html! {
         <div class="cube is-empty">
             <svg class="drawing" viewBox={format!("0 0 {PAGE_WIDTH} {PAGE_HEIGHT}")} aria-hidden="true">
-                { for ghost().into_iter().map(|(a, b)| html! {
-                    <line class="ghost" x1={px(a.x)} y1={px(a.y)} x2={px(b.x)} y2={px(b.y)} />
-                }) }
+                <path class="ghost" d={ghost()} />
             </svg>
             <p class="empty" data-testid="cube-empty"><span class={refused.then_some("is-refused")}>{text}</span></p>
         </div>
     }
 }
 
-/// The edges of a three-dimensional cube.
-fn ghost() -> Vec<(PagePoint, PagePoint)> {
-    let Ok(cube) = Dimension::new(3) else { return Vec::new() };
+/// The edges of a three-dimensional cube as the data of a path. The HTML of both pages contains the same path, so that
+/// it is visible before this program runs.
+fn ghost() -> String {
+    let Ok(cube) = Dimension::new(3) else { return String::new() };
     let points = layout(cube, Turn::first(cube));
     let edges = cube.vertices().flat_map(|a| a.neighbours().filter(move |b| a < *b).map(move |b| (a, b)));
-    edges.map(|(a, b)| (points[a.index()], points[b.index()])).collect()
+    let line = |from: PagePoint, to: PagePoint| format!("M{} {}L{} {}", px(from.x), px(from.y), px(to.x), px(to.y));
+    edges.map(|(a, b)| line(points[a.index()], points[b.index()])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_paint_contains_the_empty_cube() {
+        for page in [include_str!("../../../index.html"), include_str!("../../../simulated.html")] {
+            assert!(page.contains(&format!("<path class=\"ghost\" d=\"{}\"></path>", ghost())), "{}", ghost());
+        }
+    }
 }

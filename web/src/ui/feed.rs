@@ -19,7 +19,7 @@ pub struct FeedListProps {
 pub fn FeedList(props: &FeedListProps) -> Html {
     html! {
         <section class="feed" aria-labelledby="feed-title">
-            <h2 id="feed-title">{"What happened"}<span class="aside">{aside(&props.feed)}</span></h2>
+            <h2 id="feed-title">{"Events"}<span class="aside">{aside(&props.feed)}</span></h2>
             if props.feed.entries.is_empty() {
                 <p class="empty">{"No events yet. Elections, failures and stored messages appear here."}</p>
             }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use cubecast_core::visible::visible_line;
-use web_sys::{HtmlInputElement, HtmlSelectElement};
+use web_sys::{HtmlInputElement, HtmlSelectElement, KeyboardEvent};
 use yew::prelude::*;
 
 use super::dispatch::Dispatch;
@@ -33,6 +33,15 @@ pub fn deliberate(press: Callback<()>) -> Callback<MouseEvent> {
     Callback::from(move |event: MouseEvent| {
         if event.detail() <= 1 {
             press.emit(());
+        }
+    })
+}
+
+/// For a button that submits a form: the second click of a double click submits nothing.
+pub fn not_twice() -> Callback<MouseEvent> {
+    Callback::from(move |event: MouseEvent| {
+        if event.detail() > 1 {
+            event.prevent_default();
         }
     })
 }
@@ -116,9 +125,54 @@ pub fn TextField(props: &TextFieldProps) -> Html {
     }
 }
 
+/// Properties of [`TextArea`].
+#[derive(Properties, PartialEq)]
+pub struct TextAreaProps {
+    pub id: &'static str,
+    pub label: &'static str,
+    pub value: String,
+    pub set: Callback<String>,
+    pub placeholder: &'static str,
+    /// Ctrl+Enter was pressed.
+    pub send: Callback<()>,
+}
+
+/// A labelled text field that grows with its text. Its id is also its test id.
+#[component]
+pub fn TextArea(props: &TextAreaProps) -> Html {
+    let onkeydown = {
+        let send = props.send.clone();
+        Callback::from(move |event: KeyboardEvent| {
+            if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) && !event.repeat() {
+                event.prevent_default();
+                send.emit(());
+            }
+        })
+    };
+    html! {
+        <div class="field">
+            <label for={props.id}>{props.label}</label>
+            <textarea
+                id={props.id}
+                data-testid={props.id}
+                rows="2"
+                value={props.value.clone()}
+                placeholder={props.placeholder}
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+                oninput={on_text(props.set.clone())}
+                {onkeydown}
+            />
+            { hidden_characters(&props.value) }
+        </div>
+    }
+}
+
 /// Describes invisible characters of the text beside the field, because the field itself does not show them.
 fn hidden_characters(text: &str) -> Html {
-    match visible_line(text) {
+    // Line breaks are visible in a field of several lines.
+    match visible_line(&text.replace(['\n', '\r'], " ")) {
         Cow::Borrowed(_) => Html::default(),
         Cow::Owned(seen) => html! {
             <p class="aside" role="status">{"Contains invisible characters: "}{words(&shortened(&seen))}</p>

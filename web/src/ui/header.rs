@@ -32,7 +32,6 @@ pub fn Header(props: &HeaderProps) -> Html {
                     <path d="M3 11h18v18H3zM11 3h18v18H11zM3 11l8-8M21 11l8-8M21 29l8-8M3 29l8-8" />
                 </svg>
                 <h1>{"Cubecast"}</h1>
-                <p>{"publish and subscribe on a hypercube"}</p>
             </div>
             {props.children.clone()}
             <div class="summaries" role="status">

@@ -9,7 +9,8 @@ use yew::prelude::*;
 
 use super::download::download;
 use super::words::{message_words, words};
-use crate::format::{grouped, time_of_day};
+use crate::format::{grouped, millis, time_of_day};
+use crate::model::sent::{Sent, Stage};
 use crate::net::browser;
 
 /// Limits of the text that is shown of a long message before it is opened.
@@ -45,6 +46,54 @@ pub fn MessageList(props: &MessageListProps) -> Html {
                 </li>
             }) }
         </ol>
+    }
+}
+
+/// Properties of [`SentList`].
+#[derive(Properties, PartialEq)]
+pub struct SentListProps {
+    /// Newest first.
+    pub sent: Vec<Sent>,
+}
+
+/// Messages that this page sent, with what became of each.
+#[component]
+pub fn SentList(props: &SentListProps) -> Html {
+    html! {
+        <ol class="messages" data-testid="sent-list">
+            { for props.sent.iter().map(|sent| html! {
+                <li key={sent.task} data-stage={stage_name(sent.stage)}>
+                    <span class="offset">
+                        {sent.offset().map_or_else(|| "…".to_owned(), |offset| format!("#{offset}"))}
+                    </span>
+                    <MessageText content={sent.content.clone()} offset={sent.offset().map_or(0, |offset| offset.0)} />
+                    <span class="from">
+                        {words(&format!(
+                            "{} · {} · {}",
+                            sent.publisher,
+                            time_of_day(sent.at_ms),
+                            stage_words(sent.stage),
+                        ))}
+                    </span>
+                </li>
+            }) }
+        </ol>
+    }
+}
+
+fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Sending => "sending",
+        Stage::Stored { .. } => "stored",
+        Stage::Failed => "failed",
+    }
+}
+
+fn stage_words(stage: Stage) -> String {
+    match stage {
+        Stage::Sending => "sending".to_owned(),
+        Stage::Stored { took_ms, .. } => format!("stored after {}", millis(took_ms)),
+        Stage::Failed => "not confirmed".to_owned(),
     }
 }
 

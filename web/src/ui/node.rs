@@ -94,11 +94,28 @@ fn state_sign(mark: &NodeMark) -> Html {
     badge("state", mark.radius * 0.76, mark.radius * 0.76, mark.radius, sign)
 }
 
+/// A star with the term, which grows with each election.
 fn leader_sign(mark: &NodeMark) -> Html {
-    if mark.leads_chosen {
-        badge("leader", mark.radius * 0.76, mark.radius * -0.76, mark.radius, "★")
-    } else {
-        Html::default()
+    if !mark.leads_chosen {
+        return Html::default();
+    }
+    let sign = mark.term.map_or_else(|| "★".to_owned(), |term| format!("★ {term}"));
+    let height = (mark.radius * 0.42).max(9.0);
+    let width = height * (0.6 + 0.42 * sign.chars().count() as f64);
+    html! {
+        <g
+            class="badge leader"
+            transform={format!("translate({} {})", px(mark.radius * 0.8), px(mark.radius * -0.8))}
+        >
+            <rect
+                x={px(-width)}
+                y={px(-height)}
+                width={px(width * 2.0)}
+                height={px(height * 2.0)}
+                rx={px(height)}
+            />
+            <text style={format!("font-size: {}px", px(height * 1.15))}>{sign}</text>
+        </g>
     }
 }
 
@@ -139,7 +156,7 @@ fn node_words(mark: &NodeMark, health_words: &str) -> String {
         Some(Placement::Elsewhere) | None => {}
     }
     if mark.leads_chosen {
-        words.push("leads it".to_owned());
+        words.push(mark.term.map_or_else(|| "leads it".to_owned(), |term| format!("leads it in term {term}")));
     }
     let led = mark.leads_others.len() + usize::from(mark.leads_own);
     if led != 1 && mark.health.is_running() {

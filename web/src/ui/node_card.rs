@@ -17,7 +17,7 @@ use crate::model::shared::Shared;
 use crate::model::{Selection, ViewAction, tasks};
 
 const MODES: &[(&str, &str)] =
-    &[("crash", "crash, keeping its disk"), ("wipe", "crash and lose its disk"), ("pause", "pause, losing nothing")];
+    &[("crash", "Crash: keeps its disk"), ("wipe", "Wipe: loses its disk"), ("pause", "Pause: loses nothing")];
 const DURATIONS: &[(&str, &str)] =
     &[("5000", "5 seconds"), ("10000", "10 seconds"), ("30000", "30 seconds"), ("120000", "2 minutes")];
 
@@ -57,14 +57,14 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
             <div class="row is-uneven">
                 <ChoiceField
                     id="mode-select"
-                    label="Let it"
+                    label="Failure"
                     value={(*mode).clone()}
                     options={MODES}
                     set={setter(&mode)}
                 />
                 <ChoiceField
                     id="duration-select"
-                    label="For"
+                    label="Duration"
                     value={(*duration).clone()}
                     options={DURATIONS}
                     set={setter(&duration)}
@@ -79,7 +79,11 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
                     onclick={on_fail}
                     disabled={health == Health::Failed}
                 >
-                    {"Let it fail"}
+                    { match mode_of(&mode) {
+                        StopMode::Crash => "Crash node",
+                        StopMode::Wipe => "Wipe node",
+                        StopMode::Pause => "Pause node",
+                    } }
                 </button>
                 <button
                     type="button"
@@ -89,7 +93,7 @@ pub fn NodeCard(props: &NodeCardProps) -> Html {
                     onclick={on_recover}
                     disabled={health == Health::Up}
                 >
-                    {"Bring it back now"}
+                    {"Bring back now"}
                 </button>
             </div>
             <ReportBox id="node-result" report={props.report.clone()} />
@@ -133,7 +137,7 @@ fn reach(id: HostId, node: &Node) -> Option<String> {
         Socket::Connecting => Some("This page is connecting to it.".to_owned()),
         Socket::Closed => Some(format!(
             "This page has no connection to it and keeps trying. Requests go through the other nodes; \
-             only “Bring it back now” must reach {id} directly."
+             only “Bring back now” must reach {id} directly."
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! The cube as a table, with the same content as the drawing.
+//! The nodes as a table, with the same content as the drawing.
 
 use cubecast_core::identity::HostId;
 use cubecast_core::names::TopicName;
@@ -21,21 +21,18 @@ pub struct NodeTableProps {
 #[component]
 pub fn NodeTable(props: &NodeTableProps) -> Html {
     html! {
-        <details class="twin">
-            <summary>{"The cube as a table"}</summary>
-            <div class="scroll">
-                <table data-testid="node-table">
-                    <thead><tr>
-                        <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
-                        <th scope="col">{"Leads groups"}</th>
-                        <th scope="col">{"Links that are not up"}</th>
-                        <th scope="col">{"This page is"}</th>
-                        <th scope="col">{"Address"}</th>
-                    </tr></thead>
-                    <tbody>{ for props.cluster.all_nodes().map(|node| row(props, node)) }</tbody>
-                </table>
-            </div>
-        </details>
+        <div class="scroll">
+            <table class="nodes" data-testid="node-table">
+                <thead><tr>
+                    <th scope="col">{"Node"}</th><th scope="col">{"State"}</th><th scope="col">{"Chosen topic"}</th>
+                    <th scope="col">{"Leads groups"}</th>
+                    <th scope="col">{"Links that are not up"}</th>
+                    <th scope="col">{"This page is"}</th>
+                    <th scope="col">{"Address"}</th>
+                </tr></thead>
+                <tbody>{ for props.cluster.all_nodes().map(|node| row(props, node)) }</tbody>
+            </table>
+        </div>
     }
 }
 

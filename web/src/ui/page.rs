@@ -7,7 +7,7 @@ use yew::prelude::*;
 use super::closer::LookCloser;
 use super::dispatch::{Command, Dispatch};
 use super::header::Header;
-use super::node_table::NodeTable;
+use super::panes::{Panes, splitters, use_panes};
 use super::pulse::Pace;
 use super::stage::Stage;
 use super::tabs::Tabs;
@@ -25,13 +25,13 @@ pub struct PageProps {
     /// Shown in the header.
     #[prop_or_default]
     pub mode_switch: Html,
-    /// Shown below the cube.
+    /// Shown below the cube, as wide as the page: the time of a simulation.
     #[prop_or_default]
-    pub under_cube: Html,
+    pub time: Html,
     /// The pace of time on the cube; real time by default.
     #[prop_or_default]
     pub pace: Pace,
-    /// Shown beside the cube, above the controls.
+    /// Shown beside the cube, above the actions.
     #[prop_or_default]
     pub guide: Html,
 }
@@ -42,32 +42,39 @@ pub fn Page(props: &PageProps) -> Html {
     let state = &props.state;
     let dispatch = use_gate(state, &props.dispatch);
     use_no_repeats();
+    let (panes, set_panes) = use_panes();
+    let set_closed = set_panes.reform(move |is_dock_closed| Panes { is_dock_closed, ..panes });
     html! {
         <ContextProvider<Dispatch> context={dispatch}>
-            <a class="skip" href="#controls">{"Skip the cube"}</a>
-            <Header
-                cluster={state.cluster.clone()}
-                topics={state.topics.listed.then(|| state.topics.topics.len())}
-                seed_failed={state.seed_failed.clone()}
-            >
-                {props.mode_switch.clone()}
-            </Header>
-            <main class="layout">
-                <Stage state={state.clone()} pace={props.pace}>{props.under_cube.clone()}</Stage>
-                <section class="controls" id="controls" aria-label="Controls" tabindex="-1">
-                    {props.guide.clone()}
-                    <TopicCard
-                        topics={state.topics.clone()}
-                        cluster={state.cluster.clone()}
-                        topic={state.topic_text.clone()}
-                        publisher={state.names.publisher.clone()}
-                        report={state.reports.get(Panel::Topic).cloned()}
-                    />
-                    <Tabs state={state.clone()} />
-                </section>
-                <LookCloser state={state.clone()} />
-                <NodeTable cluster={state.cluster.clone()} topic={state.topic()} />
-            </main>
+            <div class="app">
+                <a class="skip" href="#controls">{"Skip the topics and the cube"}</a>
+                <Header
+                    cluster={state.cluster.clone()}
+                    topics={state.topics.listed.then(|| state.topics.topics.len())}
+                    seed_failed={state.seed_failed.clone()}
+                >
+                    {props.mode_switch.clone()}
+                </Header>
+                <main class="workspace" style={panes.style()}>
+                    <section class="pane topics-pane" aria-label="Topics">
+                        <TopicCard
+                            topics={state.topics.clone()}
+                            cluster={state.cluster.clone()}
+                            topic={state.topic_text.clone()}
+                            publisher={state.names.publisher.clone()}
+                            report={state.reports.get(Panel::Topic).cloned()}
+                        />
+                    </section>
+                    <Stage state={state.clone()} pace={props.pace} />
+                    <section class="pane actions-pane" id="controls" aria-label="Actions" tabindex="-1">
+                        {props.guide.clone()}
+                        <Tabs state={state.clone()} />
+                    </section>
+                    if props.time != Html::default() { <div class="time">{props.time.clone()}</div> }
+                    <LookCloser state={state.clone()} is_closed={panes.is_dock_closed} {set_closed} />
+                    {splitters(panes, &set_panes)}
+                </main>
+            </div>
         </ContextProvider<Dispatch>>
     }
 }

@@ -8,6 +8,8 @@ use crate::model::State;
 use crate::model::preset::Preset;
 use crate::model::report::Report;
 
+const QUICK: [Preset; 3] = [Preset::CrashLeader, Preset::SplitInTwo, Preset::LossyCube];
+
 /// Properties of [`Presets`].
 #[derive(Properties, PartialEq)]
 pub struct PresetsProps {
@@ -44,6 +46,38 @@ pub fn Presets(props: &PresetsProps) -> Html {
             <div class="preset-list">{ for Preset::ALL.iter().map(button) }</div>
             <ReportBox id="preset-result" report={props.report.clone()} refused={why} />
         </section>
+    }
+}
+
+/// Properties of [`QuickPresets`].
+#[derive(Properties, PartialEq)]
+pub struct QuickPresetsProps {
+    pub state: State,
+}
+
+/// The presets that a visitor tries first, below the cube. A preset that cannot be carried out now gives its reason.
+#[component]
+pub fn QuickPresets(props: &QuickPresetsProps) -> Html {
+    let dispatch = use_dispatch();
+    let button = |preset: &Preset| {
+        let (task, dispatch, id) = (preset.task(&props.state), dispatch.clone(), format!("quick-{}", id(*preset)));
+        let title = task.as_ref().map_or_else(String::clone, |_| about(*preset).to_owned());
+        let disabled = task.is_err();
+        let onclick = Callback::from(move |_: MouseEvent| {
+            if let Ok(task) = &task {
+                dispatch.send(task.clone());
+            }
+        });
+        html! {
+            <button type="button" class="chip is-danger" data-testid={id} {title} {disabled} {onclick}>
+                {name(*preset)}
+            </button>
+        }
+    };
+    html! {
+        <div class="quick" role="group" aria-label="Break something">
+            { for QUICK.iter().map(button) }
+        </div>
     }
 }
 

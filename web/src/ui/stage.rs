@@ -3,8 +3,9 @@
 use yew::prelude::*;
 
 use super::broken_bar::BrokenBar;
-use super::cube::{Cube, term_class};
+use super::cube::Cube;
 use super::legend::Legend;
+use super::presets::QuickPresets;
 use super::pulse::Pace;
 use super::text::status;
 use super::words::words;
@@ -18,9 +19,6 @@ pub struct StageProps {
     pub state: State,
     #[prop_or_default]
     pub pace: Pace,
-    /// Shown below the cube.
-    #[prop_or_default]
-    pub children: Html,
 }
 
 /// The stage.
@@ -32,8 +30,8 @@ pub fn Stage(props: &StageProps) -> Html {
             <div class="caption">{caption(state)}</div>
             <BrokenBar state={state.clone()} />
             <Cube state={state.clone()} pace={props.pace} />
+            <QuickPresets state={state.clone()} />
             <Legend show_background={state.show_background} leaves_out={state.traffic.leaves_out(state.now_ms)} />
-            {props.children.clone()}
         </section>
     }
 }
@@ -65,7 +63,7 @@ fn caption(state: &State) -> Html {
                 {", replicas "}
                 <code>{nodes(&replicas)}</code>
                 {". "}
-                <span class={classes!("leads", term_class(state))}>{lead}</span>
+                <span class="leads">{lead}</span>
                 {". "}{messages}
             </p>
             if let Some(obstacle) = obstacle {

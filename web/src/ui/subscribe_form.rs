@@ -1,21 +1,25 @@
-//! The form for subscribing, and the delivered messages.
+//! The form for subscribing, and the messages that were delivered or sent here.
 
 use cubecast_core::names::{StartAt, SubscriberId, TopicName};
 use yew::prelude::*;
 
 use super::dispatch::use_dispatch;
 use super::field::{ChoiceField, TextField, deliberate, setter, use_refused};
-use super::messages::MessageList;
+use super::messages::{MessageList, SentList};
 use super::report::ReportBox;
 use super::words::words;
 use crate::format::plural;
 use crate::model::inbox::{Inbox, Inboxes};
 use crate::model::report::Report;
+use crate::model::sent::{Sent, SentMessages};
 use crate::model::shared::Shared;
 use crate::model::{Act, ViewAction, tasks};
 
 const STARTS: &[(&str, &str)] =
-    &[("stopped", "where this subscriber stopped"), ("beginning", "the beginning"), ("latest", "new messages only")];
+    &[("stopped", "where it stopped"), ("beginning", "the beginning"), ("latest", "new messages only")];
+
+/// Sent messages that are shown.
+const MOST_SENT: usize = 5;
 
 /// Properties of [`SubscribeForm`].
 #[derive(Properties, PartialEq)]
@@ -24,6 +28,8 @@ pub struct SubscribeFormProps {
     pub topic: String,
     pub subscriber: String,
     pub inboxes: Shared<Inboxes>,
+    #[prop_or_default]
+    pub sent: Shared<SentMessages>,
     pub report: Option<Report>,
 }
 
@@ -64,19 +70,21 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
     };
     html! {
         <form id="subscribe-form" data-testid="subscribe-form" {onsubmit}>
-            <TextField
-                id="subscriber-input"
-                label="Subscriber"
-                value={props.subscriber.clone()}
-                set={dispatch.on(ViewAction::NameSubscriber)}
-            />
-            <ChoiceField
-                id="start-select"
-                label="Starting from"
-                value={(*start).clone()}
-                options={STARTS}
-                set={setter(&start)}
-            />
+            <div class="row">
+                <TextField
+                    id="subscriber-input"
+                    label="Subscriber"
+                    value={props.subscriber.clone()}
+                    set={dispatch.on(ViewAction::NameSubscriber)}
+                />
+                <ChoiceField
+                    id="start-select"
+                    label="Starting from"
+                    value={(*start).clone()}
+                    options={STARTS}
+                    set={setter(&start)}
+                />
+            </div>
             <div class="actions">
                 // The button keeps its position, so that a second click cannot end the new subscription.
                 <button
@@ -95,6 +103,7 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
                 }
             </div>
             <ReportBox id="subscribe-result" report={props.report.clone()} refused={refused.shown()} />
+            { sent_elsewhere(props, inbox) }
             if let Some(inbox) = inbox.filter(|inbox| inbox.is_worth_showing()) {
                 <h3>
                     {"Delivered"}
@@ -116,6 +125,21 @@ pub fn SubscribeForm(props: &SubscribeFormProps) -> Html {
             }
         </form>
     }
+}
+
+/// The messages that this page sent and that were not delivered here.
+fn sent_elsewhere(props: &SubscribeFormProps, inbox: Option<&Inbox>) -> Html {
+    let Ok(topic) = TopicName::new(props.topic.trim()) else { return Html::default() };
+    let delivered = |sent: &&Sent| {
+        let offset = sent.offset();
+        offset.is_some()
+            && inbox.is_some_and(|inbox| inbox.messages.iter().any(|message| Some(message.offset) == offset))
+    };
+    let sent: Vec<Sent> = props.sent.of(&topic).filter(|sent| !delivered(sent)).take(MOST_SENT).cloned().collect();
+    if sent.is_empty() {
+        return Html::default();
+    }
+    html! { <><h3>{"Sent from here"}</h3><SentList {sent} /></> }
 }
 
 fn names(props: &SubscribeFormProps) -> Option<(SubscriberId, TopicName)> {

@@ -1,4 +1,4 @@
-//! The controls beside the cube: publish, subscribe, pull and break, one at a time.
+//! The actions beside the cube: messages, pull and break, one at a time.
 
 use yew::prelude::*;
 
@@ -11,12 +11,8 @@ use crate::model::task::Panel;
 use crate::model::view::ClientNames;
 use crate::model::{State, Tab, ViewAction};
 
-const TABS: [(Tab, &str, &str); 4] = [
-    (Tab::Publish, "tab-publish", "Publish"),
-    (Tab::Subscribe, "tab-subscribe", "Subscribe"),
-    (Tab::Pull, "tab-pull", "Pull"),
-    (Tab::Break, "tab-break", "Break"),
-];
+const TABS: [(Tab, &str, &str); 3] =
+    [(Tab::Messages, "tab-messages", "Messages"), (Tab::Pull, "tab-pull", "Pull"), (Tab::Break, "tab-break", "Break")];
 
 /// Properties of [`Tabs`].
 #[derive(Properties, PartialEq)]
@@ -32,10 +28,14 @@ pub fn Tabs(props: &TabsProps) -> Html {
     let topic = state.topic_text.clone();
     let ClientNames { publisher, subscriber } = state.names.clone();
     let panel = match state.tab {
-        Tab::Publish => html! { <PublishForm {topic} {publisher} report={report(Panel::Publish)} /> },
-        Tab::Subscribe => {
-            let inboxes = state.inboxes.clone();
-            html! { <SubscribeForm {topic} {subscriber} {inboxes} report={report(Panel::Subscribe)} /> }
+        Tab::Messages => {
+            let (inboxes, sent) = (state.inboxes.clone(), state.sent.clone());
+            html! {
+                <>
+                    <PublishForm topic={topic.clone()} {publisher} report={report(Panel::Publish)} />
+                    <SubscribeForm {topic} {subscriber} {inboxes} {sent} report={report(Panel::Subscribe)} />
+                </>
+            }
         }
         Tab::Pull => html! { <PullForm {topic} {subscriber} report={report(Panel::Pull)} /> },
         Tab::Break => html! { <BreakPanel state={state.clone()} /> },

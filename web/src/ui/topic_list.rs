@@ -17,12 +17,12 @@ use crate::model::cluster::Cluster;
 use crate::model::cluster::groups::Service;
 use crate::model::shared::Shared;
 use crate::model::topics::{TopicBook, TopicInfo};
+use crate::net::browser::Measure;
 
 /// The height of a row in pixels; must match the style sheet.
 const ROW: usize = 36;
-/// Number of visible rows, collapsed and expanded.
+/// Number of visible rows until the list is measured.
 const FEW: usize = 6;
-const MANY: usize = 16;
 /// Rows rendered beyond the visible ones on each side; enough for one turn of a mouse wheel.
 const MARGIN: usize = 6;
 
@@ -69,15 +69,15 @@ impl VisibleRows {
 pub fn TopicList(props: &TopicListProps) -> Html {
     let dispatch = use_dispatch();
     let filter = use_state(String::new);
-    let height = use_state(|| FEW);
+    let scroller = use_node_ref();
+    let height = use_rows_in_sight(&scroller);
     let scrolled = use_state(|| 0);
     // The row selected by the arrow keys. It gets the focus once it is in the page.
     let current = use_state(|| 0);
     let wants_focus = use_mut_ref(|| false);
-    let scroller = use_node_ref();
 
     let rows = matching(&props.topics.topics, &filter);
-    let visible = VisibleRows::of(*scrolled, *height, rows.len());
+    let visible = VisibleRows::of(*scrolled, height, rows.len());
     let is_stop = |row: usize| row == if visible.contains(*current) { *current } else { visible.first };
     let onscroll = {
         let (scrolled, scroller) = (scrolled.clone(), scroller.clone());
@@ -136,7 +136,6 @@ pub fn TopicList(props: &TopicListProps) -> Html {
         <section class="topic-book" aria-label="Topics">
             <div class="topic-head">
                 <p class="aside" data-testid="topic-count">{count_words(visible, all)}</p>
-                if rows.len() > FEW { {more_button(&height)} }
             </div>
             if all > FEW {
                 <input
@@ -154,7 +153,7 @@ pub fn TopicList(props: &TopicListProps) -> Html {
             <div
                 class="topics"
                 ref={scroller}
-                style={format!("height: {}px", visible.count * ROW)}
+                style={format!("height: {}px", visible.of * ROW)}
                 {onscroll}
                 {onkeydown}
             >
@@ -191,14 +190,20 @@ fn count_words(visible: VisibleRows, all: usize) -> String {
     }
 }
 
-fn more_button(height: &UseStateHandle<usize>) -> Html {
-    let is_tall = **height == MANY;
-    let onclick = super::field::setter(height).reform(move |_: MouseEvent| if is_tall { FEW } else { MANY });
-    html! {
-        <button type="button" class="link" data-testid="topic-more" aria-expanded={is_tall.to_string()} {onclick}>
-            { if is_tall { "Show fewer" } else { "Show more" } }
-        </button>
-    }
+/// The number of whole rows that the list has room for.
+#[hook]
+fn use_rows_in_sight(scroller: &NodeRef) -> usize {
+    let rows = use_state(|| FEW);
+    let (scroller, known) = (scroller.clone(), rows.clone());
+    use_effect_with((), move |()| {
+        let element = scroller.cast::<HtmlElement>();
+        let measure = element.and_then(|element| {
+            let set = known.setter();
+            Measure::of(&element.clone(), move || set.set((element.client_height() as usize / ROW).max(1)))
+        });
+        move || drop(measure)
+    });
+    *rows
 }
 
 #[derive(Clone, Copy)]
@@ -244,7 +249,9 @@ fn topic_row(
                 <span class="name" dir="auto">{words(&topic.to_string())}</span>
                 <span class="led">{led}</span>
                 <code title="its home">{info.home.to_string()}</code>
-                <span class="count">{plural(info.messages, "message")}</span>
+                <span class="count" title={plural(info.messages, "message")}>
+                    {grouped(info.messages)}<span class="unit">{if info.messages == 1 { " message" } else { " messages" }}</span>
+                </span>
             </button>
         </li>
     }

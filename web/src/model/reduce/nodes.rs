@@ -18,7 +18,7 @@ use crate::model::traffic::is_background;
 use crate::model::xray::Xray;
 
 impl State {
-    /// The parts of "Look closer" come first: they compare the answer with what was known before.
+    /// The views come first: they compare the answer with what was known before.
     pub(super) fn learn_answer(&mut self, asked: HostId, answer: &Answer) {
         if self.closer.xray.topic.is_some() {
             let now_ms = self.now_ms;
@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    /// The parts of "Look closer" come first: they compare the event with what was known before.
+    /// The views come first: they compare the event with what was known before.
     pub(super) fn learn_event(&mut self, told: &WatchEvent) {
         let now_ms = self.now_ms;
         self.closer.recorder.change().record(now_ms, told);

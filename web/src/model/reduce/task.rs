@@ -13,6 +13,9 @@ use crate::model::tone::Tone;
 impl State {
     pub(super) fn change_task(&mut self, panel: Panel, task: u64, change: TaskChange) {
         let mut in_cluster_us = None;
+        if panel == Panel::Publish {
+            self.sent.change().change(self.now_ms, task, &change);
+        }
         match &change {
             TaskChange::Started { goal } => self.expect_deliveries(task, goal.as_ref()),
             TaskChange::Answered { answer, took_ms } => {

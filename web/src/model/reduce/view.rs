@@ -61,6 +61,7 @@ impl State {
 
     /// Discards finished reports about the deleted topic. A later topic with this name is a new topic.
     pub(super) fn forget_topic(&mut self, topic: &TopicName) {
+        self.sent.change().forget(topic);
         if self.topic().as_ref() == Some(topic) {
             self.reports
                 .change()

@@ -268,7 +268,7 @@ fn Stand(props: &StandProps) -> Html {
     use_address(&shown);
     let state = player.state().seen();
     let spec = player.spec();
-    let under_cube = html! {
+    let time = html! {
         <>
             <Transport
                 mode={player.mode()}
@@ -299,7 +299,7 @@ fn Stand(props: &StandProps) -> Html {
         None => html! { <LessonList choose={go.reform(link_to)} /> },
     };
     let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
-    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {under_cube} {guide} {pace} /> }
+    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {time} {guide} {pace} /> }
 }
 
 /// Advances the player at each animation frame, and redraws the page after visible changes.
