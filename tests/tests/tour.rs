@@ -38,7 +38,7 @@ async fn half_a_minute_with_eight_nodes() {
     browser.wait_for_attribute("node-100", "data-leader", "true").await;
     browser.click("tab-break").await;
     browser.click("preset-isolate").await;
-    browser.wait_for_text("broken-bar", "3 requested faults").await;
+    browser.wait_for_text("broken-bar", "You broke 3 things").await;
     browser.wait_for_attribute("node-100", "data-leader", "false").await;
     browser.bring_into_view("cluster-summary").await;
     film.add(take(&browser).await);

@@ -127,7 +127,7 @@ async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
     browser.click("tab-break").await;
 
     browser.click("preset-isolate").await;
-    browser.wait_for_text("broken-bar", "3 requested faults").await;
+    browser.wait_for_text("broken-bar", "You broke 3 things").await;
     for peer in ["000", "101", "110"] {
         let (low, high) = if peer < "100" { (peer, "100") } else { ("100", peer) };
         browser.wait_for_state(&format!("edge-{low}-{high}"), "cut").await;
@@ -139,7 +139,7 @@ async fn a_preset_breaks_several_things_at_once_and_a_key_undoes_it() {
     browser.wait_for_attribute("node-100", "data-leader", "true").await;
 
     browser.click("preset-slow").await;
-    browser.wait_for_text("broken-bar", "1 requested fault").await;
+    browser.wait_for_text("broken-bar", "You broke 1 thing").await;
     browser.click("preset-leader").await;
     browser.wait_for_state("node-100", "failed").await;
     browser.press('Z').await;

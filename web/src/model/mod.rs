@@ -17,6 +17,7 @@ pub mod charts;
 pub mod closer;
 pub mod cluster;
 pub mod feed;
+pub mod first_minute;
 pub mod inbox;
 pub mod invariants;
 pub mod load;

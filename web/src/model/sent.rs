@@ -10,7 +10,7 @@ use cubecast_core::wire::client::{Action, Write};
 use super::report::TaskChange;
 
 /// Number of messages that are remembered.
-const MOST: usize = 50;
+const MOST: usize = 200;
 
 /// The messages that this page published, newest first.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -5,6 +5,7 @@ use web_sys::UrlSearchParams;
 use yew::prelude::*;
 
 use super::dispatch::{Command, Dispatch};
+use super::first_minute::FirstMinute;
 use super::live_lessons::LiveLessons;
 use super::page::Page;
 use super::simulated::ModeSwitch;
@@ -36,7 +37,8 @@ pub fn App() -> Html {
     let state = state.seen();
     let mode_switch = html! { <ModeSwitch live={Some(state.clone())} /> };
     let guide = html! { <LiveLessons state={state.clone()} /> };
-    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {guide} /> }
+    let story = html! { <FirstMinute state={state.clone()} /> };
+    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {guide} {story} /> }
 }
 
 /// Nothing can be done before the driver has started.

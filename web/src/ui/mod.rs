@@ -13,6 +13,7 @@ mod edge;
 mod edge_card;
 mod feed;
 mod field;
+mod first_minute;
 mod header;
 mod invariants_panel;
 mod legend;

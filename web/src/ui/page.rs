@@ -28,6 +28,9 @@ pub struct PageProps {
     /// Shown below the cube, as wide as the page: the time of a simulation.
     #[prop_or_default]
     pub time: Html,
+    /// Shown above the cube.
+    #[prop_or_default]
+    pub story: Html,
     /// The pace of time on the cube; real time by default.
     #[prop_or_default]
     pub pace: Pace,
@@ -65,7 +68,7 @@ pub fn Page(props: &PageProps) -> Html {
                             report={state.reports.get(Panel::Topic).cloned()}
                         />
                     </section>
-                    <Stage state={state.clone()} pace={props.pace} />
+                    <Stage state={state.clone()} pace={props.pace} story={props.story.clone()} />
                     <section class="pane actions-pane" id="controls" aria-label="Actions" tabindex="-1">
                         {props.guide.clone()}
                         <Tabs state={state.clone()} />

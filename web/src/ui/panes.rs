@@ -12,18 +12,18 @@ const KEY: &str = "cubecast-panes";
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Panes {
     /// Width of the topics.
-    pub topics: f64,
+    pub topics: i32,
     /// Width of the actions.
-    pub actions: f64,
+    pub actions: i32,
     /// Height of the views below the cube.
-    pub dock: f64,
+    pub dock: i32,
     /// Whether only the tabs of these views are shown.
     pub is_dock_closed: bool,
 }
 
 impl Default for Panes {
     fn default() -> Panes {
-        Panes { topics: 272.0, actions: 384.0, dock: 230.0, is_dock_closed: false }
+        Panes { topics: 272, actions: 384, dock: 230, is_dock_closed: false }
     }
 }
 
@@ -35,10 +35,10 @@ impl Panes {
 
     /// `None`: another version wrote the text.
     fn read(text: &str) -> Option<Panes> {
-        let numbers: Vec<f64> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let numbers: Vec<i32> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
         let [topics, actions, dock, closed] = numbers[..] else { return None };
-        let fits = [topics, actions, dock].iter().all(|size| (0.0..10_000.0).contains(size));
-        fits.then_some(Panes { topics, actions, dock, is_dock_closed: closed == 1.0 })
+        let fits = [topics, actions, dock].iter().all(|size| (0..10_000).contains(size));
+        fits.then_some(Panes { topics, actions, dock, is_dock_closed: closed == 1 })
     }
 
     /// The sizes as custom properties of the style sheet.
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn sizes_are_remembered_and_other_texts_are_not_believed() {
-        let panes = Panes { topics: 250.5, is_dock_closed: true, ..Panes::default() };
+        let panes = Panes { topics: 250, is_dock_closed: true, ..Panes::default() };
         assert_eq!(Panes::read(&panes.write()), Some(panes));
-        for text in ["", "1 2 3", "1 2 3 4 5", "a b c d", "1 -2 3 0", "1 2 NaN 0"] {
+        for text in ["", "1 2 3", "1 2 3 4 5", "a b c d", "1 -2 3 0", "1 2 3.5 0"] {
             assert_eq!(Panes::read(text), None, "{text}");
         }
     }

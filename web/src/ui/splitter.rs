@@ -5,11 +5,11 @@ use web_sys::{Element, KeyboardEvent};
 use yew::prelude::*;
 
 /// Pixels of one press of an arrow key.
-const STEP: f64 = 16.0;
+const STEP: i32 = 16;
 /// The smallest size that can be chosen.
-const LEAST: f64 = 120.0;
+const LEAST: i32 = 120;
 /// The largest size that can be chosen. The style sheet limits it further.
-const MOST: f64 = 1_200.0;
+const MOST: i32 = 1_200;
 
 /// The side of its pane on which the border is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ impl Side {
     }
 
     /// How much a movement of the border changes the size.
-    fn growth(self, (dx, dy): (f64, f64)) -> f64 {
+    fn growth(self, (dx, dy): (i32, i32)) -> i32 {
         match self {
             Side::Left => -dx,
             Side::Right => dx,
@@ -37,12 +37,12 @@ impl Side {
         }
     }
 
-    fn step(self, key: &str) -> Option<f64> {
+    fn step(self, key: &str) -> Option<i32> {
         let moved = match (self, key) {
-            (Side::Left | Side::Right, "ArrowLeft") => (-STEP, 0.0),
-            (Side::Left | Side::Right, "ArrowRight") => (STEP, 0.0),
-            (Side::Top, "ArrowUp") => (0.0, -STEP),
-            (Side::Top, "ArrowDown") => (0.0, STEP),
+            (Side::Left | Side::Right, "ArrowLeft") => (-STEP, 0),
+            (Side::Left | Side::Right, "ArrowRight") => (STEP, 0),
+            (Side::Top, "ArrowUp") => (0, -STEP),
+            (Side::Top, "ArrowDown") => (0, STEP),
             (_, _) => return None,
         };
         Some(self.growth(moved))
@@ -55,9 +55,9 @@ pub struct SplitterProps {
     pub label: &'static str,
     pub side: Side,
     /// The size of the pane, in pixels.
-    pub size: f64,
-    pub usual: f64,
-    pub set: Callback<f64>,
+    pub size: i32,
+    pub usual: i32,
+    pub set: Callback<i32>,
 }
 
 /// A border that can be moved.
@@ -65,8 +65,8 @@ pub struct SplitterProps {
 pub fn Splitter(props: &SplitterProps) -> Html {
     let side = props.side;
     // The pointer's position and the size when dragging began.
-    let began = use_mut_ref(|| None::<(i32, i32, f64)>);
-    let set = props.set.reform(|size: f64| size.clamp(LEAST, MOST).round());
+    let began = use_mut_ref(|| None::<(i32, i32, i32)>);
+    let set = props.set.reform(|size: i32| size.clamp(LEAST, MOST));
     let onpointerdown = {
         let (began, size) = (began.clone(), props.size);
         Callback::from(move |event: PointerEvent| {
@@ -81,7 +81,7 @@ pub fn Splitter(props: &SplitterProps) -> Html {
         let (began, set) = (began.clone(), set.clone());
         Callback::from(move |event: PointerEvent| {
             if let Some((x, y, size)) = *began.borrow() {
-                let moved = (f64::from(event.client_x() - x), f64::from(event.client_y() - y));
+                let moved = (event.client_x() - x, event.client_y() - y);
                 set.emit(size + side.growth(moved));
             }
         })
@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_pane_grows_when_its_border_moves_away_from_it() {
-        assert_eq!(Side::Right.growth((10.0, 5.0)), 10.0);
-        assert_eq!(Side::Left.growth((10.0, 5.0)), -10.0);
-        assert_eq!(Side::Top.growth((10.0, 5.0)), -5.0);
+        assert_eq!(Side::Right.growth((10, 5)), 10);
+        assert_eq!(Side::Left.growth((10, 5)), -10);
+        assert_eq!(Side::Top.growth((10, 5)), -5);
         assert_eq!(Side::Top.step("ArrowUp"), Some(STEP));
         assert_eq!(Side::Left.step("ArrowLeft"), Some(STEP));
         assert_eq!(Side::Right.step("ArrowUp"), None);

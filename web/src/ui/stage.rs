@@ -19,6 +19,9 @@ pub struct StageProps {
     pub state: State,
     #[prop_or_default]
     pub pace: Pace,
+    /// Shown below the caption.
+    #[prop_or_default]
+    pub story: Html,
 }
 
 /// The stage.
@@ -27,7 +30,7 @@ pub fn Stage(props: &StageProps) -> Html {
     let state = &props.state;
     html! {
         <section class="stage" aria-label="The cube">
-            <div class="caption">{caption(state)}</div>
+            <div class="caption">{caption(state)}{props.story.clone()}</div>
             <BrokenBar state={state.clone()} />
             <Cube state={state.clone()} pace={props.pace} />
             <QuickPresets state={state.clone()} />

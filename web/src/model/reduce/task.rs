@@ -13,7 +13,7 @@ use crate::model::tone::Tone;
 impl State {
     pub(super) fn change_task(&mut self, panel: Panel, task: u64, change: TaskChange) {
         let mut in_cluster_us = None;
-        if panel == Panel::Publish {
+        if matches!(panel, Panel::Publish | Panel::Backstage) {
             self.sent.change().change(self.now_ms, task, &change);
         }
         match &change {
