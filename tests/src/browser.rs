@@ -89,8 +89,12 @@ impl Browser {
 
     // User actions.
 
-    /// Waits for an element and clicks on it.
+    /// Waits for an element, scrolls to it if it is not in sight, and clicks on it.
     pub async fn click(&self, id: &str) {
+        let look = format!(
+            "document.querySelector('[data-testid=\"{id}\"]')?.scrollIntoView({{ block: 'nearest' }}); arguments[0](null)"
+        );
+        self.evaluate(&look).await;
         let clicked = |element: Element| async move { element.click().await.map_err(|error| error.to_string()) };
         self.with(&format!("{id} can be clicked"), id, clicked).await;
     }

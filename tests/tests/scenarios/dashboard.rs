@@ -160,3 +160,20 @@ async fn publish(browser: &Browser, content: &str) {
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;
 }
+
+#[tokio::test]
+async fn the_first_minute_shows_that_the_crash_of_a_leader_loses_nothing() {
+    let cluster = ProcessCluster::start_as(Plan { web: Some(artifacts::dashboard()), ..Plan::default() }).await;
+    let first = cluster.vertices().next().expect("a cube has vertices");
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", cluster.address(first))).await;
+    browser.wait_for_text("first-minute", "8 real processes").await;
+    browser.click("first-minute-start").await;
+    browser.wait_for_text("message-list", "message 3").await;
+    browser.click("first-minute-crash").await;
+    browser.wait_for_text("first-minute", "took over in").await;
+    browser.wait_for_text("first-minute", ". 0 of ").await;
+    say(&format!("picture: {}", browser.save_picture("first-minute").await.display()));
+    browser.click("first-minute-stop").await;
+    browser.close().await;
+}

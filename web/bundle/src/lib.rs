@@ -12,6 +12,7 @@ mod compress;
 mod order;
 mod page;
 mod rewrite;
+mod strip;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -72,12 +73,14 @@ fn build(html: &Path, wasm: &Path, target: &Path) -> Result<(), BundleError> {
     let mut sheets = Vec::new();
     for sheet in page.sheets() {
         let path = html.with_file_name(sheet);
-        let content = fs::read(&path).map_err(|why| BundleError::File(path.clone(), why))?;
+        let content = fs::read_to_string(&path).map_err(|why| BundleError::File(path.clone(), why))?;
+        let content = strip::css(&content).into_bytes();
         let name = hashed_name(&path, "", "css", &[&content]);
         files.push((name.clone(), content));
         sheets.push(name);
     }
     let program = bindgen::program(wasm).map_err(|why| BundleError::Wasm(wasm.to_owned(), why))?;
+    let program = bindgen::Program { script: strip::script(&program.script), ..program };
     let parts = [program.script.as_bytes(), &program.wasm];
     let script = hashed_name(wasm, "", "js", &parts);
     let module = hashed_name(wasm, "_bg", "wasm", &parts);

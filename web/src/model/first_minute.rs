@@ -3,8 +3,6 @@
 //! What it says is computed from what this page saw: its own publishes, the deliveries to its own subscription, and the
 //! events of the nodes.
 
-use std::collections::BTreeSet;
-
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
@@ -24,7 +22,7 @@ const NAME: &str = "first-minute";
 /// Interval of its publishes.
 pub const EVERY_MS: u32 = 500;
 /// Number of messages after which it stops.
-pub const MOST: u64 = 120;
+const MOST: u64 = 120;
 
 /// What the user has started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -100,9 +98,10 @@ fn election(state: &State, home: Vertex, elected: HostId, from_ms: u64) -> Optio
 /// that is missing before a delivered one is lost.
 fn lost(state: &State, topic: &TopicName, acknowledged: &[Offset]) -> usize {
     let Some(inbox) = SubscriberId::new(NAME).ok().and_then(|name| state.inboxes.get(&name, topic)) else { return 0 };
-    let delivered: BTreeSet<Offset> = inbox.messages.iter().map(|message| message.offset).collect();
-    let (Some(first), Some(last)) = (delivered.first(), delivered.last()) else { return 0 };
-    acknowledged.iter().filter(|offset| (first..=last).contains(offset) && !delivered.contains(offset)).count()
+    let (Some(newest), Some(oldest)) = (inbox.messages.front(), inbox.messages.back()) else { return 0 };
+    let is_due = |offset: &&Offset| (oldest.offset..=newest.offset).contains(offset);
+    let is_delivered = |offset: &Offset| inbox.messages.iter().any(|message| message.offset == *offset);
+    acknowledged.iter().filter(is_due).filter(|offset| !is_delivered(offset)).count()
 }
 
 /// The subscription, whose deliveries are compared with what was acknowledged.
@@ -120,10 +119,10 @@ pub fn subscribe() -> Result<Task, Refusal> {
     tasks::subscribe(NAME, TOPIC, Some(StartAt::Beginning))
 }
 
-/// Publishes the message with this number.
-pub fn publish(number: u64) -> Result<Task, Refusal> {
-    let task = tasks::publish(NAME, TOPIC, &format!("message {number}"), Ack::Quorum)?;
-    Ok(Task { panel: Panel::Backstage, ..task })
+/// Publishes the message with this number; `None` after the last one.
+pub fn publish(number: u64) -> Option<Task> {
+    let task = tasks::publish(NAME, TOPIC, &format!("message {number}"), Ack::Quorum).ok()?;
+    (number <= MOST).then_some(Task { panel: Panel::Backstage, ..task })
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Messages that this page published, and what became of each.
 
-use std::collections::VecDeque;
-
 use cubecast_core::content::Content;
 use cubecast_core::names::{Offset, PublisherId, TopicName};
 use cubecast_core::wire::answer::{Answer, Done};
@@ -12,10 +10,11 @@ use super::report::TaskChange;
 /// Number of messages that are remembered.
 const MOST: usize = 200;
 
-/// The messages that this page published, newest first.
+/// The messages that this page published.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SentMessages {
-    messages: VecDeque<Sent>,
+    /// Newest last.
+    messages: Vec<Sent>,
 }
 
 /// A message that this page published.
@@ -51,8 +50,10 @@ impl SentMessages {
             TaskChange::Started { goal: Some(Action::Write(Write::Publish { publisher, topic, content, .. })) } => {
                 let (topic, publisher, content) = (topic.clone(), publisher.clone(), content.clone());
                 let stage = Stage::Sending;
-                self.messages.push_front(Sent { task, topic, publisher, content, at_ms: now_ms, stage });
-                self.messages.truncate(MOST);
+                if self.messages.len() == MOST {
+                    self.messages.remove(0);
+                }
+                self.messages.push(Sent { task, topic, publisher, content, at_ms: now_ms, stage });
             }
             TaskChange::Answered { answer: Answer { result: Ok(Done::Published { offset, .. }), .. }, took_ms } => {
                 self.set(task, Stage::Stored { offset: *offset, took_ms: *took_ms });
@@ -72,7 +73,7 @@ impl SentMessages {
 
     /// The messages of a topic, newest first.
     pub fn of<'a>(&'a self, topic: &'a TopicName) -> impl Iterator<Item = &'a Sent> {
-        self.messages.iter().filter(move |sent| sent.topic == *topic)
+        self.messages.iter().rev().filter(move |sent| sent.topic == *topic)
     }
 
     /// Forgets the messages of a deleted topic.

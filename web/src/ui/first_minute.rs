@@ -1,14 +1,17 @@
 //! The first minute on the live page: an invitation with one button, then what happens, in one sentence at a time.
 
+use cubecast_core::identity::HostId;
 use gloo_timers::callback::Interval;
 use yew::prelude::*;
 
 use super::dispatch::{Command, use_dispatch};
 use super::field::deliberate;
 use crate::format::{duration, plural};
-use crate::model::first_minute::{self, EVERY_MS, MOST, Step, Story, story};
+use crate::model::first_minute::{self, EVERY_MS, Step, Story, story};
 use crate::model::preset::Preset;
 use crate::model::{Act, State, ViewAction};
+
+const CRASH: &str = "first-minute-crash";
 
 /// Properties of [`FirstMinute`].
 #[derive(Properties, PartialEq)]
@@ -30,7 +33,7 @@ pub fn FirstMinute(props: &FirstMinuteProps) -> Html {
             let interval = is_publishing.then(|| {
                 Interval::new(EVERY_MS, move || {
                     number += 1;
-                    if let Ok(task) = first_minute::publish(number).map_err(drop).and_then(within_limit(number)) {
+                    if let Some(task) = first_minute::publish(number) {
                         dispatch.send(Command::Insist(task));
                     }
                 })
@@ -72,40 +75,27 @@ pub fn FirstMinute(props: &FirstMinuteProps) -> Html {
         let step = step.clone();
         deliberate(Callback::from(move |()| step.set(Step::Invited)))
     };
-    let can_crash = leader_of(&story).is_some();
+    let (first, rest) = told(&story);
+    let button = |id: &'static str, class: &'static str, label: &'static str, onclick: Callback<MouseEvent>| {
+        let disabled = id == CRASH && leader_of(&story).is_none();
+        html! { <button type="button" {class} data-testid={id} {disabled} {onclick}>{label}</button> }
+    };
     html! {
-        <div class="story" data-testid="first-minute" data-step={step_name(&story)}>
-            <p role="status">{told(&story)}</p>
+        <div class="story" data-testid="first-minute">
+            <p role="status"><strong>{first}</strong>{rest}</p>
             <div class="actions">
                 if is_publishing {
-                    <button
-                        type="button"
-                        class="danger"
-                        data-testid="first-minute-crash"
-                        disabled={!can_crash}
-                        onclick={on_crash}
-                    >
-                        {"Crash the leader"}
-                    </button>
-                    <button type="button" class="quiet" data-testid="first-minute-stop" onclick={on_stop}>
-                        {"Stop publishing"}
-                    </button>
+                    { button(CRASH, "danger", "Crash the leader", on_crash) }
+                    { button("first-minute-stop", "quiet", "Stop publishing", on_stop) }
                 } else {
-                    <button type="button" class="primary" data-testid="first-minute-start" onclick={on_start}>
-                        {"Show me"}
-                    </button>
+                    { button("first-minute-start", "primary", "Show me", on_start) }
                 }
             </div>
         </div>
     }
 }
 
-/// Passes on a value unless the limit of messages is reached.
-fn within_limit<T>(number: u64) -> impl FnOnce(T) -> Result<T, ()> {
-    move |value| if number <= MOST { Ok(value) } else { Err(()) }
-}
-
-fn leader_of(story: &Story) -> Option<cubecast_core::identity::HostId> {
+fn leader_of(story: &Story) -> Option<HostId> {
     match story {
         Story::Publishing { leader, .. } => *leader,
         Story::TakenOver { leader, .. } => Some(*leader),
@@ -113,41 +103,24 @@ fn leader_of(story: &Story) -> Option<cubecast_core::identity::HostId> {
     }
 }
 
-fn step_name(story: &Story) -> &'static str {
+/// The story in two parts: the first is emphasized.
+fn told(story: &Story) -> (String, String) {
     match story {
-        Story::Invitation { .. } => "invitation",
-        Story::Publishing { .. } => "publishing",
-        Story::Electing { .. } => "electing",
-        Story::TakenOver { .. } => "taken-over",
-    }
-}
-
-fn told(story: &Story) -> Html {
-    match story {
-        Story::Invitation { nodes } => html! {
-            <>
-                <strong>{format!("{nodes} real processes. Kill one.")}</strong>
-                {" This creates the topic demo and publishes to it twice a second, so that you can see what a crash costs."}
-            </>
-        },
-        Story::Publishing { stored, leader } => {
-            let leader = leader.map_or_else(
-                || "No node leads yet.".to_owned(),
-                |leader| format!("Node {leader} leads demo and orders its messages."),
-            );
-            html! { {format!("{leader} {} stored, each on a majority of four replicas or more. Crash the leader.", plural(*stored as u64, "message"))} }
+        Story::Invitation { nodes } => (
+            format!("{nodes} real processes. Kill one."),
+            " This creates the topic demo and publishes to it twice a second, so that you can see what a crash costs."
+                .to_owned(),
+        ),
+        Story::Publishing { stored, leader: Some(leader) } => {
+            (format!("{} stored.", plural(*stored as u64, "message")), format!(" Node {leader} leads demo. Crash it."))
         }
+        Story::Publishing { leader: None, .. } => ("No node leads demo yet.".to_owned(), String::new()),
         Story::Electing { crashed } => {
-            html! { {format!("{crashed} is down. The other replicas notice its silence and vote.")} }
+            (format!("{crashed} is down."), " The other replicas notice its silence and vote.".to_owned())
         }
-        Story::TakenOver { leader, after_ms, stored, lost } => html! {
-            <>
-                <strong>{match after_ms {
-                    Some(after_ms) => format!("{leader} took over in {}.", duration(*after_ms)),
-                    None => format!("{leader} took over."),
-                }}</strong>
-                {format!(" {lost} of {} lost.", plural(*stored as u64, "message"))}
-            </>
-        },
+        Story::TakenOver { leader, after_ms, stored, lost } => {
+            let after = after_ms.map(|after_ms| format!(" in {}", duration(after_ms))).unwrap_or_default();
+            (format!("{leader} took over{after}."), format!(" {lost} of {} lost.", plural(*stored as u64, "message")))
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use cubecast_core::content::Content;
+use cubecast_core::names::Offset;
 use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::Message;
 use yew::prelude::*;
@@ -36,14 +37,9 @@ pub fn MessageList(props: &MessageListProps) -> Html {
     }
     html! {
         <ol class="messages" id={props.id} data-testid={props.id}>
-            { for props.messages.iter().map(|message| html! {
-                <li key={message.offset.0} data-offset={message.offset.to_string()}>
-                    <span class="offset">{format!("#{}", message.offset)}</span>
-                    <MessageText content={message.content.clone()} offset={message.offset.0} />
-                    <span class="from">
-                        {words(&format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000)))}
-                    </span>
-                </li>
+            { for props.messages.iter().map(|message| {
+                let from = format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000));
+                row(message.offset.0, Some(message.offset), &message.content, &from, None)
             }) }
         </ol>
     }
@@ -61,39 +57,27 @@ pub struct SentListProps {
 pub fn SentList(props: &SentListProps) -> Html {
     html! {
         <ol class="messages" data-testid="sent-list">
-            { for props.sent.iter().map(|sent| html! {
-                <li key={sent.task} data-stage={stage_name(sent.stage)}>
-                    <span class="offset">
-                        {sent.offset().map_or_else(|| "…".to_owned(), |offset| format!("#{offset}"))}
-                    </span>
-                    <MessageText content={sent.content.clone()} offset={sent.offset().map_or(0, |offset| offset.0)} />
-                    <span class="from">
-                        {words(&format!(
-                            "{} · {} · {}",
-                            sent.publisher,
-                            time_of_day(sent.at_ms),
-                            stage_words(sent.stage),
-                        ))}
-                    </span>
-                </li>
+            { for props.sent.iter().map(|sent| {
+                let (stage, said) = match sent.stage {
+                    Stage::Sending => ("sending", "sending".to_owned()),
+                    Stage::Stored { took_ms, .. } => ("stored", format!("stored after {}", millis(took_ms))),
+                    Stage::Failed => ("failed", "not confirmed".to_owned()),
+                };
+                let from = format!("{} · {} · {said}", sent.publisher, time_of_day(sent.at_ms));
+                row(sent.task, sent.offset(), &sent.content, &from, Some(stage))
             }) }
         </ol>
     }
 }
 
-fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Sending => "sending",
-        Stage::Stored { .. } => "stored",
-        Stage::Failed => "failed",
-    }
-}
-
-fn stage_words(stage: Stage) -> String {
-    match stage {
-        Stage::Sending => "sending".to_owned(),
-        Stage::Stored { took_ms, .. } => format!("stored after {}", millis(took_ms)),
-        Stage::Failed => "not confirmed".to_owned(),
+/// A message. `stage`: how far it has come, if this page sent it.
+fn row(key: u64, offset: Option<Offset>, content: &Content, from: &str, stage: Option<&'static str>) -> Html {
+    html! {
+        <li {key} data-offset={offset.map(|offset| offset.to_string())} data-stage={stage}>
+            <span class="offset">{offset.map_or_else(|| "…".to_owned(), |offset| format!("#{offset}"))}</span>
+            <MessageText content={content.clone()} offset={offset.map_or(0, |offset| offset.0)} />
+            <span class="from">{words(from)}</span>
+        </li>
     }
 }
 

@@ -22,6 +22,7 @@ const STYLE: &str = concat!(
     include_str!("../../style.css"),
     include_str!("../../styles/closer.css"),
     include_str!("../../styles/break.css"),
+    include_str!("../../styles/lessons.css"),
     include_str!("../../styles/simulated.css"),
 );
 
