@@ -55,7 +55,7 @@ pub struct QuickPresetsProps {
     pub state: State,
 }
 
-/// The presets that a visitor tries first, below the cube. A preset that cannot be carried out now gives its reason.
+/// The presets that a visitor tries first, above the cube. A preset that cannot be carried out now gives its reason.
 #[component]
 pub fn QuickPresets(props: &QuickPresetsProps) -> Html {
     let dispatch = use_dispatch();

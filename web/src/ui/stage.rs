@@ -30,7 +30,8 @@ pub fn Stage(props: &StageProps) -> Html {
     let state = &props.state;
     html! {
         <section class="stage" aria-label="The cube">
-            <div class="caption">{caption(state)}{props.story.clone()}</div>
+            <div class="caption">{caption(state)}</div>
+            {props.story.clone()}
             <BrokenBar state={state.clone()} />
             <Cube state={state.clone()} pace={props.pace} />
             <QuickPresets state={state.clone()} />
