@@ -66,6 +66,7 @@ impl Overlay {
     }
 
     fn next_hop(&mut self, packet: &Packet) -> NextHop {
+        // A leader often sends to itself, which needs no edges.
         if packet.to == self.me {
             return NextHop::Arrived;
         }

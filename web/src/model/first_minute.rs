@@ -1,7 +1,7 @@
 //! The first minute on the live page: a topic that is published to twice a second, and the crash of its leader.
 //!
-//! What it says is computed from what this page saw: its own publishes, the deliveries to its own subscription, and the
-//! events of the nodes.
+//! The story is computed from this page's own publishes, the deliveries to its own subscription, and the events of the
+//! nodes. The page states nothing that it has not seen.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::HostId;
@@ -9,6 +9,7 @@ use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
 use cubecast_core::placement;
 use cubecast_core::wire::client::Ack;
 
+use super::cluster::Health;
 use super::cluster::groups::Service;
 use super::feed::Fact;
 use super::state::State;
@@ -24,21 +25,18 @@ pub const EVERY_MS: u32 = 500;
 /// Number of messages after which it stops.
 const MOST: u64 = 120;
 
-/// What the user has started.
+/// The progress of the first minute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Step {
-    /// Nothing.
+    /// The user has not started it.
     #[default]
     Invited,
     Publishing,
-    /// The user crashed this leader. `at_ms`: when, milliseconds since 1970.
-    Crashed {
-        leader: HostId,
-        at_ms: u64,
-    },
+    /// The user requested the crash of this leader.
+    Crashed(HostId),
 }
 
-/// What there is to say.
+/// The text to show, as data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Story {
     Invitation {
@@ -48,7 +46,7 @@ pub enum Story {
         stored: usize,
         leader: Option<HostId>,
     },
-    /// No other node leads yet.
+    /// The leader is down, and no other node leads yet.
     Electing {
         crashed: HostId,
     },
@@ -56,8 +54,9 @@ pub enum Story {
         leader: HostId,
         /// From the crash to the election, as this page saw them.
         after_ms: Option<u64>,
-        stored: usize,
-        /// Acknowledged messages that were skipped by the deliveries.
+        /// Acknowledged messages of which the deliveries show whether they still exist.
+        checked: usize,
+        /// Those that the deliveries skipped.
         lost: usize,
     },
 }
@@ -76,32 +75,37 @@ pub fn story(state: &State, step: Step) -> Option<Story> {
     Some(match step {
         Step::Invited => Story::Invitation { nodes: dimension.size() },
         Step::Publishing => Story::Publishing { stored, leader },
-        Step::Crashed { leader: crashed, at_ms } => match leader.filter(|leader| *leader != crashed) {
-            None => Story::Electing { crashed },
-            Some(leader) => {
-                let after_ms = election(state, home, leader, at_ms).map(|elected_ms| elected_ms - at_ms);
-                Story::TakenOver { leader, after_ms, stored, lost: lost(state, &topic, &acknowledged) }
+        Step::Crashed(crashed) => match leader {
+            Some(leader) if leader != crashed => {
+                let (checked, lost) = compare(state, &topic, &acknowledged);
+                Story::TakenOver { leader, after_ms: took_over_after(state, home, crashed, leader), checked, lost }
             }
+            None if state.cluster.health(crashed) == Health::Failed => Story::Electing { crashed },
+            // The crash has not happened yet or was refused, or the node is back.
+            Some(_) | None => Story::Publishing { stored, leader },
         },
     })
 }
 
-/// When the first election of this leader after `from_ms` was seen.
-fn election(state: &State, home: Vertex, elected: HostId, from_ms: u64) -> Option<u64> {
-    let is_it =
+/// The time from the last crash of one node to the first later election of another.
+fn took_over_after(state: &State, home: Vertex, crashed: HostId, elected: HostId) -> Option<u64> {
+    let entries = &state.feed.entries;
+    let stop = entries.iter().position(|entry| matches!(entry.fact, Fact::Stopped { node, .. } if node == crashed))?;
+    let is_election =
         |fact: &Fact| matches!(fact, Fact::LeaderElected { group, leader, .. } if *group == home && *leader == elected);
-    let later = state.feed.entries.iter().filter(|entry| entry.at_ms >= from_ms && is_it(&entry.fact));
-    later.map(|entry| entry.at_ms).min()
+    let election = entries.iter().take(stop).rev().find(|entry| is_election(&entry.fact))?;
+    Some(election.at_ms - entries[stop].at_ms)
 }
 
-/// The number of acknowledged messages that the subscription skipped: it delivers in the order of offsets, so a message
-/// that is missing before a delivered one is lost.
-fn lost(state: &State, topic: &TopicName, acknowledged: &[Offset]) -> usize {
-    let Some(inbox) = SubscriberId::new(NAME).ok().and_then(|name| state.inboxes.get(&name, topic)) else { return 0 };
-    let (Some(newest), Some(oldest)) = (inbox.messages.front(), inbox.messages.back()) else { return 0 };
-    let is_due = |offset: &&Offset| (oldest.offset..=newest.offset).contains(offset);
-    let is_delivered = |offset: &Offset| inbox.messages.iter().any(|message| message.offset == *offset);
-    acknowledged.iter().filter(is_due).filter(|offset| !is_delivered(offset)).count()
+/// The number of acknowledged messages that can be compared with the deliveries, and the number of those that are lost.
+/// A subscription delivers in the order of offsets, so a message that is missing between delivered ones is lost.
+fn compare(state: &State, topic: &TopicName, acknowledged: &[Offset]) -> (usize, usize) {
+    let inbox = SubscriberId::new(NAME).ok().and_then(|name| state.inboxes.get(&name, topic));
+    let Some(delivered) = inbox.map(|inbox| &inbox.messages) else { return (0, 0) };
+    let (Some(newest), Some(oldest)) = (delivered.front(), delivered.back()) else { return (0, 0) };
+    let due = acknowledged.iter().filter(|offset| (oldest.offset..=newest.offset).contains(offset));
+    let is_lost = |offset: &&Offset| delivered.iter().all(|message| message.offset != **offset);
+    (due.clone().count(), due.filter(is_lost).count())
 }
 
 /// The subscription, whose deliveries are compared with what was acknowledged.
@@ -127,35 +131,17 @@ pub fn publish(number: u64) -> Option<Task> {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::cube::Dimension;
+    use cubecast_core::faults::StopMode;
     use cubecast_core::names::PublisherId;
-    use cubecast_core::states::{NodeState, Role};
+    use cubecast_core::states::Role;
     use cubecast_core::time::Timestamp;
     use cubecast_core::wire::answer::{Answer, Delivery, Done, Message};
     use cubecast_core::wire::event::{Event, WatchEvent};
 
     use super::*;
-    use crate::model::cluster::{Cluster, Socket};
     use crate::model::report::TaskChange;
-    use crate::model::shared::Shared;
     use crate::model::{Action, Moment};
-    use crate::testing::named;
-
-    /// A cluster of eight nodes; each home leads its group.
-    fn eight() -> State {
-        let dimension = Dimension::new(3).unwrap();
-        let mut cluster = Cluster::of(dimension);
-        for node in cluster.all_nodes() {
-            cluster.learn_socket(node, Socket::Open);
-            cluster.learn_state(node, node, NodeState::Up);
-        }
-        for home in dimension.vertices() {
-            let members = cluster.members(home);
-            cluster.learn_leader(home, 1, Some(members[0]));
-            cluster.learn_members(home, &members, &[], members[0]);
-        }
-        State { cluster: Shared::from(cluster), now_ms: 1_000, ..State::default() }
-    }
+    use crate::testing::{led_by_homes, named};
 
     fn acknowledged(task: u64, offset: u64) -> [Action; 2] {
         let publish = publish(offset).unwrap();
@@ -190,26 +176,30 @@ mod tests {
         let mut actions = vec![Action::OpenInbox { subscriber, topic }];
         actions.extend((0..4).flat_map(|offset| acknowledged(offset, offset)));
         actions.extend([0, 2].map(delivered));
-        let state = eight().after(Moment { now_ms: 1_000, actions });
+        let state = led_by_homes(3).after(Moment { now_ms: 1_000, actions });
         let topic = TOPIC.parse().unwrap();
         let offsets: Vec<Offset> = state.sent.of(&topic).filter_map(|sent| sent.offset()).collect();
         assert_eq!(offsets.len(), 4);
-        assert_eq!(lost(&state, &topic, &offsets), 1);
+        assert_eq!(compare(&state, &topic, &offsets), (3, 1));
+        assert_eq!(compare(&led_by_homes(3), &topic, &offsets), (0, 0), "nothing is claimed without deliveries");
     }
 
     #[test]
     fn the_story_follows_the_leader() {
-        let state = eight();
+        let state = led_by_homes(3);
         let home = placement::home(TOPIC, state.cluster.dimension.unwrap());
         let members = state.cluster.members(home);
         assert_eq!(story(&state, Step::Invited), Some(Story::Invitation { nodes: 8 }));
         assert_eq!(story(&state, Step::Publishing), Some(Story::Publishing { stored: 0, leader: Some(members[0]) }));
-        let crashed = Step::Crashed { leader: members[0], at_ms: 1_000 };
+        let crashed = Step::Crashed(members[0]);
+        assert_eq!(story(&state, crashed), story(&state, Step::Publishing), "the crash may be refused");
+        let event = |node, event| Action::Event(WatchEvent { node, time: Timestamp(1), at_us: 1, trace: None, event });
+        let stopped = Event::Stopped { mode: StopMode::Crash, duration_ms: 15_000 };
+        let state = state.after(Moment { now_ms: 2_000, actions: vec![event(members[0], stopped)] });
         assert_eq!(story(&state, crashed), Some(Story::Electing { crashed: members[0] }));
         let elected = Event::RoleChanged { group: home, role: Role::Leader, term: 2, leader: Some(members[1]) };
-        let told = WatchEvent { node: members[1], time: Timestamp(1), at_us: 1, trace: None, event: elected };
-        let state = state.after(Moment { now_ms: 1_163, actions: vec![Action::Event(told)] });
-        let taken_over = Story::TakenOver { leader: members[1], after_ms: Some(163), stored: 0, lost: 0 };
+        let state = state.after(Moment { now_ms: 2_163, actions: vec![event(members[1], elected)] });
+        let taken_over = Story::TakenOver { leader: members[1], after_ms: Some(163), checked: 0, lost: 0 };
         assert_eq!(story(&state, crashed), Some(taken_over));
         assert_eq!(story(&State::default(), Step::Invited), None);
     }

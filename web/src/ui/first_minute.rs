@@ -63,11 +63,11 @@ pub fn FirstMinute(props: &FirstMinuteProps) -> Html {
     let on_crash = {
         let (dispatch, step) = (dispatch.clone(), step.clone());
         let crash = Preset::CrashLeader.task(state).ok();
-        let (leader, at_ms) = (leader_of(&story), state.now_ms);
+        let leader = leader_of(&story);
         deliberate(Callback::from(move |()| {
             if let (Some(task), Some(leader)) = (crash.clone(), leader) {
                 dispatch.send(task);
-                step.set(Step::Crashed { leader, at_ms });
+                step.set(Step::Crashed(leader));
             }
         }))
     };
@@ -118,9 +118,13 @@ fn told(story: &Story) -> (String, String) {
         Story::Electing { crashed } => {
             (format!("{crashed} is down."), " The other replicas notice its silence and vote.".to_owned())
         }
-        Story::TakenOver { leader, after_ms, stored, lost } => {
+        Story::TakenOver { leader, after_ms, checked, lost } => {
             let after = after_ms.map(|after_ms| format!(" in {}", duration(after_ms))).unwrap_or_default();
-            (format!("{leader} took over{after}."), format!(" {lost} of {} lost.", plural(*stored as u64, "message")))
+            let lost = match checked {
+                0 => String::new(),
+                _ => format!(" {lost} of {} lost.", plural(*checked as u64, "message")),
+            };
+            (format!("{leader} took over{after}."), lost)
         }
     }
 }

@@ -155,7 +155,6 @@ fn cure(no_quorum: &NoQuorum, returning: &[(HostId, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::cube::Dimension;
     use cubecast_core::faults::LinkConditions;
     use cubecast_core::placement;
     use cubecast_core::seating::Seating;
@@ -163,12 +162,11 @@ mod tests {
 
     use super::*;
     use crate::model::State;
-    use crate::model::shared::Shared;
-    use crate::testing::named as v;
+    use crate::testing::{led_by_homes, named as v};
 
     #[test]
     fn with_two_of_four_replicas_down_it_says_what_is_missing_what_heals_it_and_what_can_be_read() {
-        let mut state = state(3);
+        let mut state = led_by_homes(3);
         let cluster = state.cluster.change();
         for node in ["100", "101"] {
             cluster.learn_state(v(node), v(node), NodeState::Failed);
@@ -187,19 +185,19 @@ mod tests {
 
     #[test]
     fn a_cube_cut_in_two_is_not_called_well_and_both_sides_are_named() {
-        let mut state = state(3);
+        let mut state = led_by_homes(3);
         cut_last_bit(&mut state);
         let summary = summary(&state.cluster, None);
         assert_eq!((summary.tone, summary.cluster.as_str()), (Tone::Warning, "8 of 8 nodes up · cut in two"));
         assert_eq!(summary.cut.as_deref(), Some("No frames pass between 000, 001, 010, 011 and 100, 101, 110, 111."));
-        let mut large = self::state(5);
+        let mut large = led_by_homes(5);
         cut_last_bit(&mut large);
         assert_eq!(cut(&large.cluster), "No frames pass between 0**** and 1****.");
     }
 
     #[test]
     fn replicas_that_are_up_but_apart_are_no_quorum_and_the_links_are_to_be_mended() {
-        let mut state = state(1);
+        let mut state = led_by_homes(1);
         cut_last_bit(&mut state);
         let said = why_not(&state);
         assert!(said.contains("at most 1 of its 2 replicas can reach each other, 2 needed. Heal the links"), "{said}");
@@ -207,7 +205,7 @@ mod tests {
 
     #[test]
     fn one_reachable_node_tells_of_eight_and_both_facts_are_said() {
-        let mut state = state(3);
+        let mut state = led_by_homes(3);
         let cluster = state.cluster.change();
         for node in cluster.all_nodes() {
             cluster.learn_state(v("000"), node, NodeState::Up);
@@ -225,7 +223,7 @@ mod tests {
 
     #[test]
     fn while_the_page_connects_it_does_not_say_that_it_cannot() {
-        let mut state = state(3);
+        let mut state = led_by_homes(3);
         state.cluster.change().learn_socket(v("100"), Socket::Connecting);
         state.cluster.change().learn_state(v("000"), v("100"), NodeState::Up);
         assert_eq!(summary(&state.cluster, None).reach, None);
@@ -233,7 +231,7 @@ mod tests {
 
     #[test]
     fn without_any_connection_nothing_is_called_up_or_down() {
-        let mut state = state(3);
+        let mut state = led_by_homes(3);
         for node in state.cluster.all_nodes() {
             state.cluster.change().learn_socket(node, Socket::Closed);
         }
@@ -257,21 +255,5 @@ mod tests {
         for node in seating.hosts() {
             cluster.learn_conditions(node, seating.across(node, seating.links() - 1), cut);
         }
-    }
-
-    /// A healthy cube; each group is led by its home.
-    fn state(bits: u8) -> State {
-        let dimension = Dimension::new(bits).unwrap();
-        let mut cluster = Cluster::of(dimension);
-        for node in cluster.all_nodes() {
-            cluster.learn_socket(node, Socket::Open);
-            cluster.learn_state(node, node, NodeState::Up);
-        }
-        for home in dimension.vertices() {
-            let members = cluster.members(home);
-            cluster.learn_leader(home, 1, Some(members[0]));
-            cluster.learn_members(home, &members, &[], members[0]);
-        }
-        State { cluster: Shared::from(cluster), now_ms: 1_000, ..State::default() }
     }
 }
