@@ -92,7 +92,8 @@ impl Browser {
     /// Waits for an element, scrolls to it if it is not in sight, and clicks on it.
     pub async fn click(&self, id: &str) {
         let look = format!(
-            "document.querySelector('[data-testid=\"{id}\"]')?.scrollIntoView({{ block: 'nearest' }}); arguments[0](null)"
+            "document.querySelector('[data-testid=\"{id}\"]')?.scrollIntoView({{ block: 'nearest' }});
+             arguments[0](null)"
         );
         self.evaluate(&look).await;
         let clicked = |element: Element| async move { element.click().await.map_err(|error| error.to_string()) };
