@@ -8,11 +8,13 @@
 //! release builds. In other builds, as those that serve clients, [`Bugs::has`] is `false` at compile time, and the code
 //! that depends on it is removed.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Declares [`Bug`]: each bug with its description.
 macro_rules! bugs {
     ($($(#[doc = $about:literal])+ $bug:ident,)+) => {
         /// A deliberate bug.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub enum Bug {
             $($(#[doc = $about])+ $bug,)+
         }
@@ -152,5 +154,18 @@ impl Bugs {
     #[inline(always)]
     pub const fn has(self, _: Bug) -> bool {
         false
+    }
+}
+
+/// Written in the same way in all builds, so that each reads what another has written.
+impl Serialize for Bugs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Bug::ALL.iter().find(|bug| self.has(**bug)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bugs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bugs, D::Error> {
+        Option::<Bug>::deserialize(deserializer).map(Bugs::of)
     }
 }

@@ -3,7 +3,7 @@
 //! `Node::handle(now, inputs) -> effects` is one *turn*. The runtime passes everything that has arrived, and carries
 //! out all effects in order before the next turn.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::identity::HostId;
 use crate::records::StoredMessage;
@@ -14,11 +14,11 @@ use crate::wire::event::WatchEvent;
 use crate::wire::peer::PeerFrame;
 
 /// A client's connection to this node, numbered by the runtime and never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
 /// Something that happened outside core.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Input {
     /// Only time passed: the deadline returned by `Node::next_deadline` has been reached.
     DeadlineReached,

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cube::{CubeError, Dimension, Vertex};
 use crate::identity::{GroupId, HostId};
 use crate::placement;
 use crate::visible::visible;
 
 /// The hosts of a cluster, each with its vertex. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Seating {
     dimension: Dimension,
 }

@@ -17,7 +17,7 @@ pub struct Instant(pub u64);
 pub struct Timestamp(pub u64);
 
 /// The readings of both clocks at the time of an input.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Now {
     /// For timeouts and deadlines.
     pub monotonic: Instant,

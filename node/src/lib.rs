@@ -20,6 +20,7 @@ pub mod output;
 pub mod private;
 pub mod process;
 pub mod queues;
+pub mod recording;
 pub mod runtime;
 pub mod shutdown;
 pub mod storage;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cubecast_core::group::LogLimits;
 use cubecast_core::identity::HostId;
 use cubecast_core::node::{Node, NodeConfig};
+use cubecast_core::recording::recorder::Recorder;
 use cubecast_core::store::Recovered;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::queues::inbox::inbox;
 use crate::queues::signals::Signals;
+use crate::recording::folder::RecordingFolder;
+use crate::recording::recorded_node::RecordedNode;
+use crate::recording::writer::Writer;
 use crate::runtime::Runtime;
 use crate::runtime::clock::Clock;
 use crate::runtime::disk::{Disk, ThreadedDisk};
@@ -28,6 +32,7 @@ use crate::shutdown::{self, Shutdown};
 use crate::storage::{FolderIdentity, RedbStore, StorageError};
 use crate::transport::budget::{BUDGET, Budget};
 use crate::transport::handshake::Credentials;
+use crate::transport::incidents::Incidents;
 use crate::transport::origin::OriginRules;
 use crate::transport::places::{Places, Undecided, clients_for, raise_descriptors};
 use crate::transport::{Limits, Numbers, ServerContext, dialer, lonely, server};
@@ -41,12 +46,30 @@ pub async fn run(config: Config, exit_with_stdin: bool) -> Result<(), Failure> {
     let listener = listen(&config.listen).await?;
     let (store, recovered) = open_store(&config).await?;
     let clock = Clock::start();
-    let machine = Node::new(node_config(&config), recovered, clock.now());
+    let machine = start_node(&config, recovered, clock);
     info!(%node, "Node {node} serves clients on ws://{}/ws", config.listen);
     let disk = ThreadedDisk::start(node, store, config.sync).map_err(|error| Failure::new(Failure::STORAGE, error))?;
     serve(machine, disk, clock, config.into(), listener, shutdown.requested.clone()).await?;
     info!(%node, "Node {node} ended");
     shutdown.outcome_of_service()
+}
+
+/// Starts the node's decisions, and its recorder. A recorder that cannot start is reported and left out.
+fn start_node(config: &Config, recovered: Recovered, clock: Clock) -> RecordedNode {
+    let now = clock.now();
+    let node = Node::new(node_config(config), recovered, now);
+    let Some(rules) = config.recording else { return RecordedNode::plain(node) };
+    let folder = RecordingFolder::of(&config.data);
+    match Writer::start(folder.clone(), rules, now.wall.0) {
+        Ok(writer) => {
+            let recorder = Recorder::new(config.node, now.wall.0, env!("CARGO_PKG_VERSION").to_owned());
+            RecordedNode::recorded(node, recorder, writer)
+        }
+        Err(error) => {
+            warn!(node = %config.node, "The flight recorder cannot use {}: {error}", folder.path().display());
+            RecordedNode::plain(node)
+        }
+    }
 }
 
 /// Settings of the transport. Tests supply their own.
@@ -64,6 +87,8 @@ pub struct Settings {
     pub origins: OriginRules,
     /// The source of the dashboard's files.
     pub dashboard: Dashboard,
+    /// The recordings of this node.
+    pub recordings: RecordingFolder,
 }
 
 /// Runs any machine behind a listener until `stop` turns true. This is a whole node except its storage and its
@@ -100,6 +125,7 @@ pub async fn serve(
         rules: settings.rules,
         origins: settings.origins,
         dashboard: settings.dashboard,
+        incidents: Incidents::new(settings.recordings),
         inbox: sender,
         numbers: Numbers::default(),
         peers: Arc::default(),
@@ -151,6 +177,7 @@ impl From<Config> for Settings {
             addresses: config.addresses,
             limits: config.limits,
             dashboard: config.dashboard,
+            recordings: RecordingFolder::of(&config.data),
         }
     }
 }

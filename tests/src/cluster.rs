@@ -34,13 +34,15 @@ pub struct Plan {
     pub allow_origin: Vec<String>,
     /// Whether clients may inject faults.
     pub allow_faults: bool,
+    /// Whether the nodes are recorded.
+    pub record: bool,
     /// Where its folder is created; `None`: in the system's temporary folder.
     pub within: Option<PathBuf>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { dimension: 3, web: None, allow_origin: Vec::new(), allow_faults: true, within: None }
+        Plan { dimension: 3, web: None, allow_origin: Vec::new(), allow_faults: true, record: false, within: None }
     }
 }
 
@@ -105,10 +107,11 @@ impl ProcessCluster {
         let addresses: String =
             self.vertices().map(|vertex| format!("{vertex} = \"{}\"\n", self.address(vertex))).collect();
         let web = plan.web.as_ref().map_or("false".into(), |web| format!("{:?}", web.display().to_string()));
+        let record = if plan.record { "\"5m\"" } else { "\"off\"" };
         format!(
             "node = \"{vertex}\"\ndimension = {}\ncluster = \"{CLUSTER}\"\nsecret_file = \"secret\"\n\
              data = \"{vertex}.store\"\nallow_faults = {}\nallow_origin = {:?}\nweb = {web}\n\n\
-             [storage]\nshared_by = {}\n\n[addresses]\n{addresses}",
+             [storage]\nshared_by = {}\n\n[recording]\nlast = {record}\n\n[addresses]\n{addresses}",
             self.dimension.bits(),
             plan.allow_faults,
             plan.allow_origin,

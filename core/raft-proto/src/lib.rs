@@ -6,6 +6,7 @@
 
 mod confchange;
 mod confstate;
+mod state;
 
 pub use crate::confchange::{
     new_conf_change_single, parse_conf_change, stringify_conf_change, ConfChangeI,

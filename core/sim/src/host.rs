@@ -8,6 +8,7 @@ use cubecast_core::store::{ReadId, Space};
 use cubecast_core::time::Instant;
 
 use crate::disk::{Disk, Undetected, WriteFailed};
+use crate::recording::TurnRecorder;
 
 /// A disk operation that a process has requested and that is not finished.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,8 @@ pub(super) struct Host {
     pub filled_from_outside: bool,
     /// The last measurement that was reported to the process, if its disk is limited.
     pub told_space: Option<Space>,
+    /// The host's recording, if the hosts are recorded.
+    pub recording: Option<Box<dyn TurnRecorder>>,
     /// Why the last start was refused: the disk has damage that a node cannot repair.
     pub refused: Option<String>,
 }
@@ -81,6 +84,7 @@ impl Host {
             wakes_at: None,
             filled_from_outside: false,
             told_space: None,
+            recording: None,
             refused: None,
         }
     }

@@ -14,6 +14,7 @@
 //! | `network`, `disk` | the effect of an edge on a frame; the effect of a crash or a flipped bit on a disk |
 //! | `fault`, `places`, `nemesis` | the possible faults, as data; their random places; their execution and end |
 //! | `clients` | execution of the workload, and its history |
+//! | `recording` | the recordings of the hosts |
 //! | `recovery` | healing, and the checks that the cluster recovers by itself |
 //! | `traffic`, `scale` | frames by purpose; growth of routing, failure news and leadership costs with the cube |
 //! | `report`, `shrink`, `trace` | the result of a run; the shortest run that still fails; a run in a file |
@@ -27,6 +28,7 @@ mod host;
 mod nemesis;
 mod network;
 pub mod places;
+mod recording;
 mod recovery;
 mod report;
 pub mod scale;
@@ -40,6 +42,7 @@ pub use cluster::{Cluster, ClusterConfig, EPOCH};
 pub use disk::{CrashLeft, Damage, Disk, Lost, RESERVE, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};
+pub use recording::{Recording, TurnRecorder};
 pub use report::{Report, Totals};
 pub use scenario::{BadScenario, Plan, Planned, Scenario, Scripted};
 pub use shrink::{Shrunk, shrink};

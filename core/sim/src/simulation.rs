@@ -21,6 +21,7 @@ use crate::check::{self, Findings};
 use crate::clients::Clients;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::nemesis::Nemesis;
+use crate::recording::Recording;
 use crate::recovery;
 use crate::report::{Report, Totals};
 use crate::scenario::{Plan, Scenario};
@@ -74,6 +75,13 @@ impl Simulation {
         let mut plan = scenario.plan(seed);
         plan.cluster.keep_events = true;
         Simulation::of(scenario.name.clone(), seed, plan, reduction)
+    }
+
+    /// As [`Simulation::new`], but records all hosts for [`Cluster::incident`]. The run is the same.
+    pub fn recorded(scenario: &Scenario, seed: u64) -> Simulation {
+        let mut plan = scenario.plan(seed);
+        plan.cluster.recorder = Some(Recording::begin);
+        Simulation::of(scenario.name.clone(), seed, plan, &Reduction::default())
     }
 
     /// As [`Simulation::new`], with a deliberate bug in every node.

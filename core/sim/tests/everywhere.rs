@@ -10,9 +10,11 @@ use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, Sequence, SubscriberId, TopicName};
+use cubecast_core::recording::incident::Incident;
+use cubecast_core::recording::replay::Replay;
 use cubecast_core::wire::answer::{Done, ServerFrame};
 use cubecast_core::wire::client::{Ack, Action, Admin, Read, ReadLevel, Write};
-use cubecast_sim::{Cluster, Reduction, Scenario, run};
+use cubecast_sim::{Cluster, ClusterConfig, Recording, Reduction, Scenario, Simulation, run};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +45,33 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
 }
 
 const TRACE: u64 = 0x8d93_f3c2_ffea_4cd1;
+
+/// A recording that was made on one platform is replayed on every other: the saved states have the same bytes. A hash over
+/// them is pinned.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_saved_state_has_the_same_bytes_everywhere_and_is_replayed() {
+    let scenario = Scenario { seconds: 6, fault_every_ms: 300, dimensions: vec![3], ..Scenario::default() };
+    let mut busy = Simulation::recorded(&scenario, 3);
+    busy.advance(busy.ends());
+    let config = ClusterConfig::new(Dimension::new(3).unwrap(), 42);
+    let mut long = Cluster::with(ClusterConfig { recorder: Some(Recording::begin), ..config });
+    long.run_for(Duration::from_secs(65));
+    let hashes = [busy.cluster(), &long].map(|cluster| replay(&cluster.incident(Duration::from_secs(3600))));
+    assert_eq!(hashes, STATES, "the hashes are {hashes:#010x?}");
+}
+
+const STATES: [u32; 2] = [0xc420_5cc1, 0x1dac_81c7];
+
+/// Replays an incident, checks that it is equal, and returns a hash over its states.
+fn replay(incident: &Incident) -> u32 {
+    let mut replay = Replay::open(incident).unwrap();
+    while replay.step().unwrap().is_some() {}
+    for (host, comparison) in replay.comparisons() {
+        assert!(comparison.is_equal(), "node {host}: {comparison:?}");
+    }
+    let states = incident.hosts.iter().flat_map(|host| host.read().unwrap()).flat_map(|segment| segment.head.state);
+    crc32fast::hash(&states.collect::<Vec<u8>>())
+}
 
 /// Random runs with every class of fault. Events and findings are equal on every machine, to the last bit.
 #[wasm_bindgen_test(unsupported = test)]

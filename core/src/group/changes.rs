@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::members::{self, LastChange, Presence, Progress, View};
 use super::{Group, GroupEffect};
 use crate::bugs::Bug;
@@ -17,7 +19,7 @@ use crate::identity::Member;
 use crate::time::Instant;
 
 /// A member's state about changes of members.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// The index of the newest change that is applied here, or a later index.
     pub last: u64,
@@ -31,7 +33,7 @@ pub(super) struct Changes {
 }
 
 /// A change of members that this leader proposed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Proposed {
     /// The change's index in the log.
     pub index: u64,

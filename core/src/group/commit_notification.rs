@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use raft::eraftpb::{Message, MessageType};
 
 use super::Group;
@@ -20,7 +22,7 @@ use crate::time::Instant;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The commits that a leader has announced.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct CommitNotification {
     /// The commit index in the last round of messages to all members.
     told: u64,

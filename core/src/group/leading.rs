@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::elections::ELECTION_TICKS;
 use super::members::{Presence, Progress};
 use super::{Group, MESSAGE_BYTES};
@@ -19,7 +21,7 @@ const HAND_BACK_PAUSE: Duration = Duration::from_secs(2);
 
 /// When a message of each member was last received. Raft tracks this too, but resets it at every check, so that for a
 /// moment no member counts as active.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Answers {
     ticks: usize,
     /// For each host: the newest incarnation that sent a message, and the tick of that message.

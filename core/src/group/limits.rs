@@ -1,8 +1,10 @@
 //! The maximum length of a group's log, and the part of it that is kept after a checkpoint.
 
+use serde::{Deserialize, Serialize};
+
 /// The limits may differ between members: each member cuts its own log, and a member that is behind the beginning of
 /// the leader's log receives a snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogLimits {
     /// A checkpoint is due when the log after the last one has this many bytes and
     /// [`LogLimits::log_to_checkpoint_ratio`] times the bytes of that checkpoint, or

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use raft::eraftpb::{ConfState, Entry, HardState as RaftHardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError};
 
@@ -15,6 +17,7 @@ use crate::records::LogEntry;
 use crate::store::{Checkpoint, HardState};
 
 /// The entries `(dropped, last]`, and the members and the index at `applied`.
+#[derive(Serialize, Deserialize)]
 pub struct LogView {
     entries: VecDeque<Entry>,
     bytes: u64,

@@ -34,6 +34,8 @@ pub use message::{MemberChange, check_entry};
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use raft::eraftpb::{Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 
@@ -58,6 +60,7 @@ const MESSAGE_BYTES: u64 = 1024 * 1024;
 const IN_FLIGHT_MESSAGES: usize = 128;
 
 /// One member's state of a replica group.
+#[derive(Serialize, Deserialize)]
 pub struct Group {
     id: GroupId,
     /// The hosts of the members, the home first.
@@ -68,8 +71,10 @@ pub struct Group {
     saves_room: bool,
     bugs: Bugs,
     raw: RawNode<LogView>,
+    #[serde(with = "crate::saved::topics")]
     topics: Topics,
     /// Election timeouts come from our own seed and overwrite Raft's draws.
+    #[serde(with = "crate::saved::random")]
     random: fastrand::Rng,
     election_ticks: usize,
     drawn_for: (u64, StateRole),
@@ -78,6 +83,7 @@ pub struct Group {
     notification: CommitNotification,
     changes: Changes,
     answers: Answers,
+    #[serde(skip)]
     decoded: DecodedEntries,
     /// Raft's readies whose batch is not durable yet, with the messages that wait for it.
     unwritten: VecDeque<Unwritten>,
@@ -100,13 +106,16 @@ pub struct Group {
     /// Messages on disk beyond the ends in `topics`, left by an unfinished transfer.
     staged: BTreeMap<TopicId, Offset>,
     /// The content of a snapshot that Raft is about to accept.
+    #[serde(with = "crate::saved::optional_topics")]
     arrived: Option<Topics>,
     next_transfer: u64,
+    #[serde(skip)]
     effects: Vec<GroupEffect>,
     /// There was input since the last flush.
     dirty: bool,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Unwritten {
     batch: u64,
     ready: u64,
@@ -326,6 +335,16 @@ impl Group {
     /// Whether there may be something to flush.
     pub fn is_dirty(&self) -> bool {
         self.dirty || !self.effects.is_empty()
+    }
+
+    /// Whether the last flush left no effects.
+    pub fn is_flushed(&self) -> bool {
+        self.effects.is_empty()
+    }
+
+    /// Must be called for a group that was read from a saved state: bugs are not part of the topics' encoding.
+    pub fn restored(&mut self) {
+        self.topics = std::mem::take(&mut self.topics).with(self.bugs);
     }
 
     /// Carries out what Raft has ready. `batch` is the number of the batch that makes this turn's writes durable.

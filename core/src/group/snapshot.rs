@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::Member;
 use crate::names::{Offset, TopicId};
 use crate::records::StoredMessage;
@@ -23,6 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(400);
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// The leader's end of a transfer.
+#[derive(Serialize, Deserialize)]
 pub struct Sending {
     /// The transfer's number.
     pub transfer: u64,
@@ -81,6 +84,7 @@ impl Sending {
 }
 
 /// The receiver's end of a transfer.
+#[derive(Serialize, Deserialize)]
 pub struct Receiving {
     /// The transfer's number.
     pub transfer: u64,
@@ -90,6 +94,7 @@ pub struct Receiving {
     state_bytes: u64,
     state: Vec<u8>,
     /// Known once the state is complete.
+    #[serde(with = "crate::saved::optional_topics")]
     topics: Option<Topics>,
     /// Topics with missing messages: the next offset and the end.
     lacking: BTreeMap<TopicId, (Offset, Offset)>,

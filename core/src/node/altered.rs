@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::Out;
 use crate::identity::HostId;
 use crate::time::Instant;
@@ -12,7 +14,7 @@ use crate::time::Instant;
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
 /// When altered messages were last reported, by the sending node.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Altered(BTreeMap<HostId, Instant>);
 
 impl Altered {

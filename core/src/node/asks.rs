@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::queues::Queue;
 use super::vocabulary::AskedFor;
 use crate::time::Instant;
@@ -13,9 +15,10 @@ const MAX_ASKS: usize = 262_144;
 const FORGET_AFTER: Duration = Duration::from_secs(10);
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Asks(BTreeMap<u64, Ask>);
 
+#[derive(Serialize, Deserialize)]
 struct Ask {
     asked_for: AskedFor,
     since: Instant,

@@ -1,5 +1,7 @@
 //! The configuration of a node at its start.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bugs::Bug;
 use crate::group::LogLimits;
 use crate::identity::HostId;
@@ -7,7 +9,7 @@ use crate::seating::Seating;
 use crate::wire::binary::Limits;
 
 /// The configuration of one node. The caller validates it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeConfig {
     /// This host.
     pub host: HostId,
@@ -28,7 +30,14 @@ pub struct NodeConfig {
     /// When the groups truncate their logs.
     pub log: LogLimits,
     /// Whether frequent events also go to [`crate::io::Effect::Observe`]. Watching clients receive them in any case.
+    ///
+    /// It is not part of a saved state: a restored node is replayed to be watched.
+    #[serde(skip, default = "always")]
     pub observe_all: bool,
     /// A deliberate bug that a test expects to be detected. Has no effect in builds without bugs.
     pub bug: Option<Bug>,
+}
+
+fn always() -> bool {
+    true
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Index};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::Beginning;
 use super::queues::{Queue, topics_queues};
 use super::storage::Room;
@@ -27,6 +29,7 @@ const MAINTENANCE: Duration = Duration::from_millis(250);
 const MAX_HELD: usize = 256;
 
 /// See the [module](self).
+#[derive(Serialize, Deserialize)]
 pub(super) struct Groups {
     members: BTreeMap<GroupId, Group>,
     /// Messages that wait, each with the number of the batch that records the meeting, and its group.

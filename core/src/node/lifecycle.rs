@@ -16,6 +16,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::{Beginning, Out, PartEffect};
 use crate::bugs::{Bug, Bugs};
 use crate::faults::StopMode;
@@ -34,6 +36,7 @@ const WARN_EVERY: Duration = Duration::from_secs(5);
 const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 
 /// See the [module](self).
+#[derive(Serialize, Deserialize)]
 pub(super) struct Lifecycle {
     me: HostId,
     /// The hosts that share a group with this one.
@@ -48,9 +51,11 @@ pub(super) struct Lifecycle {
     met_in: BTreeMap<HostId, u64>,
     /// A requested fault that has not begun.
     stopping: Option<Stopping>,
+    #[serde(with = "crate::saved::random")]
     random: fastrand::Rng,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Phase {
     /// Finds out whether this host was a member before.
     Joining(Joining),
@@ -70,6 +75,7 @@ enum Phase {
     },
 }
 
+#[derive(Serialize, Deserialize)]
 struct Joining {
     nonce: u64,
     /// Hosts that have answered that they never met this one.
@@ -78,6 +84,7 @@ struct Joining {
     next_warning: Instant,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Stopping {
     due: Instant,
     mode: StopMode,

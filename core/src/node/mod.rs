@@ -61,6 +61,8 @@ pub use usability::Usability;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bugs::Bug;
 use crate::group::{Group, TICK, check_entry};
 use crate::identity::{GroupId, HostId, Incarnation, Member};
@@ -95,6 +97,7 @@ const MAX_ROUNDS: usize = 64;
 ///   each input to its part; `handle_time` carries out what is due; `settle` runs rounds (deliver packets, propose
 ///   commands, flush groups) until nothing changes, answers what was waiting for that, and emits the writes and then
 ///   the reads of the turn. After each call to a part, `carry_out` passes its effects on.
+#[derive(Serialize, Deserialize)]
 pub struct Node {
     view: View,
     out: Out,
@@ -107,6 +110,11 @@ pub struct Node {
     /// The last turn reached its limit of rounds.
     unsettled: bool,
 }
+
+/// Why bytes are not the saved state of a node.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the saved state cannot be read: {0}")]
+pub struct SavedStateError(#[from] postcard::Error);
 
 impl Node {
     /// Creates a node from the state that was recovered from its disk.
@@ -137,6 +145,31 @@ impl Node {
         self.handle_time();
         self.settle();
         std::mem::take(&mut self.out.effects)
+    }
+
+    /// The state between two turns, from which [`Node::restore`] makes an equal node. `None` if the last turn left work
+    /// for the next one.
+    pub fn save(&self) -> Option<Vec<u8>> {
+        let is_settled = !self.unsettled && self.out.is_empty() && self.view.overlay.is_drained();
+        let is_complete = is_settled && self.view.groups.iter().all(Group::is_flushed);
+        is_complete.then(|| postcard::to_allocvec(self).expect("memory takes any state"))
+    }
+
+    /// The node that was saved. It creates an event for all that happens, whoever watches.
+    pub fn restore(state: &[u8]) -> Result<Node, SavedStateError> {
+        let mut node: Node = postcard::from_bytes(state)?;
+        node.view.groups.iter_mut().for_each(Group::restored);
+        Ok(node)
+    }
+
+    /// The time of the last turn.
+    pub fn now(&self) -> Now {
+        self.view.now
+    }
+
+    /// The configuration with which the node started.
+    pub fn config(&self) -> &NodeConfig {
+        &self.view.config
     }
 
     /// When the next turn is due if no input arrives. `None`: only an input causes a turn.

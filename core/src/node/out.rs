@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::{GroupId, HostId, RequestKey, TraceId};
 use crate::io::Effect;
 use crate::records::StoredMessage;
@@ -108,14 +110,18 @@ pub(super) enum Beginning {
 }
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Out {
     /// For the runtime, in this order.
+    #[serde(skip)]
     pub effects: Vec<Effect>,
     /// Counts since the process started.
     pub counters: Counters,
+    #[serde(skip)]
     for_parts: VecDeque<PartEffect>,
+    #[serde(skip)]
     writes: Vec<Write>,
+    #[serde(skip)]
     disk_reads: Vec<ReadMessages>,
     batch: u64,
     last_number: u64,
@@ -138,6 +144,12 @@ impl Default for Out {
 }
 
 impl Out {
+    /// Whether nothing of the last turn is left.
+    pub fn is_empty(&self) -> bool {
+        let is_done = self.effects.is_empty() && self.for_parts.is_empty();
+        is_done && self.writes.is_empty() && self.disk_reads.is_empty()
+    }
+
     /// Appends an effect on another part.
     pub fn push(&mut self, effect: PartEffect) {
         self.for_parts.push_back(effect);

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::{Out, PartEffect};
 use super::queues::Queue;
 use super::view::View;
@@ -33,13 +35,14 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 const MAX_OFFERS: usize = 64;
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Outbox {
     items: BTreeMap<u64, Item>,
     by_key: BTreeMap<RequestKey, u64>,
     bytes: u64,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Item {
     command: Command,
     /// The batch that makes it durable.

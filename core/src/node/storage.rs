@@ -18,6 +18,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bugs::{Bug, Bugs};
 use crate::identity::HostId;
 use crate::records::{EntryKind, LogEntry};
@@ -36,6 +38,7 @@ const FLOOR: u64 = 4;
 const HYSTERESIS: u64 = 8;
 
 /// The last measurement of this node's disk, and the room used since.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Storage {
     /// Number of members in each group.
     members: u64,

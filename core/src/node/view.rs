@@ -2,6 +2,8 @@
 //!
 //! Parts receive a `&View`. Only [`Node`](super::Node) changes it, between two calls to parts.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::NodeConfig;
 use super::groups::{Groups, Maintenance};
 use super::lifecycle::Lifecycle;
@@ -24,6 +26,7 @@ use crate::wire::client::Action;
 use crate::wire::peer::Reply;
 
 /// See the [module](self).
+#[derive(Serialize, Deserialize)]
 pub(super) struct View {
     pub me: HostId,
     pub seating: Seating,

@@ -1,5 +1,7 @@
 //! Small types that several parts of a node use. This module imports no part.
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::{GroupId, HostId, Member, TraceId};
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::records::StoredMessage;
@@ -7,7 +9,7 @@ use crate::wire::answer::Message;
 use crate::wire::client::Registry;
 
 /// The node that receives a reply, and the ask that the reply answers.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Requester {
     pub host: HostId,
     pub token: u64,
@@ -22,7 +24,7 @@ impl Requester {
 }
 
 /// The recipient of an answer.
-#[derive(PartialEq, Debug)]
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum AnswerTo {
     /// A client of this node, by the number of its request.
     Client(u64),
@@ -31,11 +33,11 @@ pub(super) enum AnswerTo {
 }
 
 /// The number of the request that began a push session. A late read or fetch therefore matches its own session or none.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(super) struct SessionId(pub u64);
 
 /// Messages that a disk has lost, by the first of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(super) struct LostAt {
     pub group: GroupId,
     pub topic: TopicId,
@@ -43,7 +45,7 @@ pub(super) struct LostAt {
 }
 
 /// The purpose of an ask of this node: the part that receives the reply.
-#[derive(PartialEq, Debug)]
+#[derive(PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum AskedFor {
     /// A client's request.
     Request(u64),
@@ -60,7 +62,7 @@ pub(super) enum AskedFor {
 }
 
 /// The subject of one ask, for a request that asks several nodes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(super) enum About {
     /// The replica of one host.
     Replica(HostId),
@@ -79,7 +81,7 @@ impl About {
 }
 
 /// A range of a topic's messages, with limits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct ReadRange {
     pub group: GroupId,
     pub topic: TopicId,
@@ -90,7 +92,7 @@ pub(super) struct ReadRange {
 }
 
 /// The move of a cursor past the messages from `from` to before `to`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Advance {
     pub subscriber: SubscriberId,
     pub topic: TopicName,
@@ -99,7 +101,7 @@ pub(super) struct Advance {
 }
 
 /// Messages that a member of a group reads for the receiver of a snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct SnapshotPart {
     pub group: GroupId,
     pub to: Member,

@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::link_states::LinkStates;
 use crate::identity::HostId;
 use crate::seating::Seating;
@@ -20,6 +22,7 @@ const KEPT_DESTINATIONS: usize = 64;
 const FAR: u16 = u16::MAX;
 
 /// The directed graph of working edges, as seen by one host.
+#[derive(Serialize, Deserialize)]
 pub struct Graph {
     seating: Seating,
     me: HostId,

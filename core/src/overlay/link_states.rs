@@ -3,12 +3,15 @@
 //! The newest version wins. Entries are never removed: the last link state of a dead node remains, and the node is
 //! recognised as dead because no other node receives frames from it (see [`super::graph`]).
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::{HostId, Incarnation, Member};
 use crate::seating::Seating;
 use crate::states::{NodeState, StorageState};
 use crate::wire::peer::LinkState;
 
 /// The newest known link state of every host.
+#[derive(Serialize, Deserialize)]
 pub struct LinkStates {
     seating: Seating,
     me: HostId,

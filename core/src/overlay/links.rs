@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::faults::LinkConditions;
 use crate::identity::HostId;
 use crate::time::Instant;
@@ -28,6 +30,7 @@ pub const SILENCE_LIMIT: Duration = Duration::from_millis(700);
 pub const DELAYED_FRAMES: usize = 1024;
 
 /// This node's end of one edge.
+#[derive(Serialize, Deserialize)]
 pub struct Link {
     to: HostId,
     connected: bool,

@@ -27,6 +27,8 @@ mod tests;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bugs::Bugs;
 use crate::faults::LinkConditions;
 use crate::identity::{GroupId, HostId, Incarnation, Member, TraceId};
@@ -87,7 +89,7 @@ pub enum OverlayEffect {
 }
 
 /// Counts of frames since the overlay was created.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FrameCounters {
     /// All frames passed to connections, including packets and pings.
     pub sent: u64,
@@ -100,10 +102,12 @@ pub struct FrameCounters {
 }
 
 /// One node's part of the overlay.
+#[derive(Serialize, Deserialize)]
 pub struct Overlay {
     seating: Seating,
     me: HostId,
     bugs: Bugs,
+    #[serde(with = "crate::saved::random")]
     rng: fastrand::Rng,
     /// Indexed by the bit of the edge.
     links: Vec<Link>,
@@ -114,12 +118,13 @@ pub struct Overlay {
     next_refresh: Instant,
     /// When to announce the neighbours from which this node newly receives frames, if there are any.
     tell_gains_at: Option<Instant>,
+    #[serde(skip)]
     effects: VecDeque<OverlayEffect>,
     counters: FrameCounters,
 }
 
 /// The state of a host, as seen by this node.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct PeerView {
     alive: bool,
     incarnation: Option<Incarnation>,
@@ -199,6 +204,11 @@ impl Overlay {
             }
         }
         self.refresh_unheard(now);
+    }
+
+    /// Whether the last turn left no effects.
+    pub fn is_drained(&self) -> bool {
+        self.effects.is_empty()
     }
 
     /// When [`Overlay::handle_deadline`] has to be called; `None` if nothing is due.

@@ -183,7 +183,7 @@ pub struct Checkpoint {
 }
 
 /// What an engine found on disk when it was opened.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Recovered {
     /// `None`: the folder is new.
     pub record: Option<NodeRecord>,
@@ -193,7 +193,7 @@ pub struct Recovered {
 }
 
 /// The state of one group on disk.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RecoveredGroup {
     pub group: GroupId,
     pub hard_state: HardState,
@@ -228,7 +228,7 @@ pub struct ReadId(pub u64);
 
 /// Why a read failed. A failed write, in contrast, ends the node: it must not continue with less on disk than it
 /// assumes.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{why}")]
 pub struct ReadFailed {
     pub why: String,
@@ -244,7 +244,7 @@ impl ReadFailed {
 }
 
 /// A range of a topic's messages that are damaged or missing: from one offset to before another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Damaged {
     pub from: Offset,
     pub end: Offset,

@@ -1,10 +1,12 @@
 //! The free space on a disk, and the size of writes.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Write, WriteBatch};
 use crate::topics::command::Command;
 
 /// The measurements of a disk, which the engine repeats.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Space {
     /// Free bytes on the file system.
     pub free: u64,

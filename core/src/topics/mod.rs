@@ -64,7 +64,7 @@ pub struct Applied {
 }
 
 /// The result for the requester.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     Registered { existed: bool },
     Unregistered,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use serde_json::value::RawValue;
 
 use crate::faults::LinkConditions;
@@ -31,7 +33,7 @@ pub const MAX_SAMPLE: u32 = 1_000_000;
 pub(super) const SHOWN_CHARS: usize = 40;
 
 /// Limits that the owner of a node can configure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of UTF-8 in the content of one message.
     pub max_content_bytes: usize,

@@ -22,6 +22,7 @@ mod answered;
 mod commands;
 mod deliveries;
 mod driver;
+pub mod http;
 mod listener;
 mod socket;
 #[cfg(test)]

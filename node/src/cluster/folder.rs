@@ -18,7 +18,7 @@ use cubecast_core::identity::HostId;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::config::{Typed, TypedLimits, TypedStorage, TypedWeb};
+use crate::config::{Typed, TypedLimits, TypedRecording, TypedStorage, TypedWeb};
 use crate::failure::Failure;
 use crate::private;
 
@@ -136,6 +136,7 @@ impl ClusterFolder {
                 reserve: plan.storage_reserve.clone(),
                 shared_by: Some(plan.dimension.size() as u64),
             },
+            recording: TypedRecording { last: Some(plan.record.clone()), bytes: None },
             ..Typed::default()
         }
     }

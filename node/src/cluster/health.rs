@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::HOST;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+
+use crate::client::http;
 
 /// Longer than the node's own time limit for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -56,18 +52,5 @@ pub async fn counted(address: &str, name: &str) -> Option<f64> {
 }
 
 async fn fetch(address: &str, path: &str) -> Option<Bytes> {
-    timeout(PATIENCE, get(address, path)).await.ok().flatten()
-}
-
-async fn get(address: &str, path: &str) -> Option<Bytes> {
-    let stream = TcpStream::connect(address).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get(path).header(HOST, address).body(Empty::<Bytes>::new()).ok()?;
-    let answered = async { sender.send_request(request).await.ok()?.into_body().collect().await.ok() };
-    let body = tokio::select! {
-        body = answered => body?,
-        // The connection ends before the answer only if it breaks.
-        _ = connection => return None,
-    };
-    Some(body.to_bytes())
+    http::get(address, path, PATIENCE).await.ok().map(|fetched| fetched.body)
 }

@@ -55,6 +55,8 @@ pub struct Plan {
     pub registrations_per_second: Option<u32>,
     /// As typed. `None`: never.
     pub names_expire_after: Option<String>,
+    /// The time that the nodes' recordings cover, as typed, or `off`.
+    pub record: String,
     /// Whether clients may request faults.
     pub allow_faults: bool,
     /// Whether the user set `allow_faults`. Otherwise it follows from the host.

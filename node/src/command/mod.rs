@@ -7,6 +7,7 @@
 //! Each subcommand is a file in this folder with `Args` (as typed) and `run`.
 
 pub mod fail;
+pub mod incident;
 pub mod link;
 pub mod locate;
 pub mod node;
@@ -108,6 +109,7 @@ enum Command {
     Fail(fail::Args),
     Recover(recover::Args),
     Link(link::Args),
+    Incident(incident::Args),
     /// Print completions for your shell.
     Completions {
         shell: Shell,
@@ -134,6 +136,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Fail(args) => fail::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Link(args) => link::run(&args),
+        Command::Incident(args) => incident::run(args),
         Command::Completions { shell } => print_completions(shell),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Logging, Web};
-use crate::config::{Typed, TypedLimits, TypedStorage};
+use crate::config::{Typed, TypedLimits, TypedRecording, TypedStorage};
 use crate::executor::block_on_one_thread;
 use crate::failure::Failure;
 use crate::output;
@@ -54,6 +54,10 @@ pub struct Args {
     /// 256MiB).
     #[arg(long, value_name = "SIZE")]
     storage_reserve: Option<String>,
+    /// Record what this node is told, for `cubecast incident`: the time that the recording covers, for example 5m, or
+    /// off (default).
+    #[arg(long, value_name = "TIME|off")]
+    record: Option<String>,
     /// Let clients make this node fail, and cut or slow its links.
     #[arg(long)]
     allow_faults: bool,
@@ -129,6 +133,7 @@ impl Args {
             addresses,
             limits: TypedLimits::default(),
             storage: TypedStorage { reserve: self.storage_reserve, shared_by: None },
+            recording: TypedRecording { last: self.record, bytes: None },
         })
     }
 }

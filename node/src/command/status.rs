@@ -227,7 +227,8 @@ fn counters_table(status: &NodeStatus) -> String {
     table.render()
 }
 
-fn state(state: NodeState) -> &'static str {
+/// The state as it is shown.
+pub(super) fn state(state: NodeState) -> &'static str {
     match state {
         NodeState::Up => "up",
         NodeState::Failed => "failed",

@@ -8,7 +8,7 @@ use cubecast_core::address::Host;
 use super::{Logging, Web};
 use crate::cluster::ports::{self, BasePort};
 use crate::cluster::{self, Plan};
-use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_expiry, parse_size};
+use crate::config::{UNLIMITED_REGISTRATIONS, check_dimension, parse_expiry, parse_recording, parse_size};
 use crate::executor::block_on;
 use crate::failure::Failure;
 use crate::log;
@@ -61,6 +61,10 @@ pub struct Args {
     /// Delete publishers and subscribers that are unused for this long, for example 30d or 12h (default: never).
     #[arg(long, value_name = "TIME")]
     names_expire_after: Option<String>,
+    /// Record what the nodes are told, for `cubecast incident`: the time that the recordings cover, or off. Each node
+    /// uses up to 64 MiB of disk for it.
+    #[arg(long, value_name = "TIME|off", default_value = "5m")]
+    record: String,
     /// Whether clients can make nodes fail, and cut or slow links (default: on if only this machine can connect, off
     /// if --host opens the cluster to the network).
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "no_faults")]
@@ -119,10 +123,11 @@ impl Args {
     fn plan(self) -> Result<Plan, Failure> {
         log::check_filter(&self.logging.filter).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let dimension = check_dimension(self.dimension).map_err(|error| Failure::new(Failure::USAGE, error))?;
-        let reserve = self.storage_reserve.as_deref().map(parse_size).transpose();
+        let reserve = self.storage_reserve.as_deref().map(|size| parse_size("storage.reserve", size)).transpose();
         reserve.map_err(|error| Failure::new(Failure::USAGE, error))?;
         let expiry = self.names_expire_after.as_deref().map(parse_expiry).transpose();
         expiry.map_err(|error| Failure::new(Failure::USAGE, error))?;
+        parse_recording(&self.record).map_err(|error| Failure::new(Failure::USAGE, error))?;
         let ports = ports::choose(&self.host, self.base_port, &self.ports, dimension.size());
         let faults = if self.no_faults { Some(Switch::Off) } else { self.faults };
         let allow_faults = faults.map_or(self.host.is_loopback(), |faults| faults == Switch::On);
@@ -136,6 +141,7 @@ impl Args {
             storage_reserve: self.storage_reserve,
             registrations_per_second: self.registrations_per_second,
             names_expire_after: self.names_expire_after,
+            record: self.record,
             allow_faults,
             faults_were_asked_for: faults.is_some(),
             allow_origin: self.allow_origin,

@@ -14,8 +14,9 @@ use cubecast_core::wire::limits::Limits as RequestLimits;
 use super::Config;
 use super::error::ConfigError;
 use super::reading::read_private;
-use super::typed::{Typed, TypedLimits, TypedStorage, TypedWeb};
+use super::typed::{Typed, TypedLimits, TypedRecording, TypedStorage, TypedWeb};
 use crate::dashboard::Dashboard;
+use crate::recording::RecordingRules;
 use crate::storage::RoomRules;
 use crate::transport::Limits;
 use crate::transport::handshake::Secret;
@@ -61,6 +62,7 @@ impl Typed {
             limits: self.limits.check()?,
             requests: self.limits.check_requests()?,
             room: self.storage.check()?,
+            recording: self.recording.check()?,
         })
     }
 }
@@ -76,8 +78,21 @@ pub fn check_web(web: Option<TypedWeb>) -> Dashboard {
 
 impl TypedStorage {
     fn check(&self) -> Result<RoomRules, ConfigError> {
-        let reserve = self.reserve.as_deref().map(parse_size).transpose()?;
+        let reserve = self.reserve.as_deref().map(|size| parse_size("storage.reserve", size)).transpose()?;
         Ok(RoomRules { reserve, shared_by: self.shared_by.unwrap_or(1).max(1) })
+    }
+}
+
+impl TypedRecording {
+    fn check(&self) -> Result<Option<RecordingRules>, ConfigError> {
+        let bytes = self
+            .bytes
+            .as_deref()
+            .map(|size| parse_size("recording.bytes", size))
+            .transpose()?
+            .unwrap_or(RecordingRules::DEFAULT_BYTES);
+        let last = self.last.as_deref().map(parse_recording).transpose()?.flatten();
+        Ok(last.map(|last| RecordingRules { last, bytes }))
     }
 }
 
@@ -126,8 +141,8 @@ pub fn check_dimension(given: u8) -> Result<Dimension, ConfigError> {
     }
 }
 
-/// Parses a size like `1048576`, `1024KiB` or `1MiB` into bytes.
-pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
+/// Parses the size of a setting, like `1048576`, `1024KiB` or `1MiB`, into bytes.
+pub fn parse_size(field: &'static str, text: &str) -> Result<u64, ConfigError> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "B" => Some(1),
@@ -138,7 +153,7 @@ pub fn parse_size(text: &str) -> Result<u64, ConfigError> {
     };
     let bytes =
         digits.trim_end().parse().ok().zip(unit).and_then(|(number, unit): (u64, u64)| number.checked_mul(unit));
-    bytes.ok_or_else(|| ConfigError::Size { given: text.to_owned() })
+    bytes.ok_or_else(|| ConfigError::Size { field, given: text.to_owned() })
 }
 
 /// Parses a time like `30d`, `12h` or `90s`. It must lie between 1 second and 10 years.
@@ -146,6 +161,16 @@ pub fn parse_expiry(text: &str) -> Result<Duration, ConfigError> {
     const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3_600);
     let parsed = humantime::parse_duration(text).ok().filter(|time| BOUNDS.contains(time));
     parsed.ok_or_else(|| ConfigError::Expiry { given: text.to_owned() })
+}
+
+/// Parses the time that a recording covers, like `5m`, or `off`. It must lie between 10 seconds and a day.
+pub fn parse_recording(text: &str) -> Result<Option<Duration>, ConfigError> {
+    const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 3_600);
+    if text == "off" {
+        return Ok(None);
+    }
+    let parsed = humantime::parse_duration(text).ok().filter(|time| BOUNDS.contains(time));
+    parsed.map(Some).ok_or_else(|| ConfigError::Recording { given: text.to_owned() })
 }
 
 fn required<T>(field: &'static str, what: &'static str, value: Option<T>) -> Result<T, ConfigError> {

@@ -54,8 +54,10 @@ pub enum ConfigError {
     TwoSecrets,
     #[error("`sync`: {0}")]
     Sync(#[from] SyncModeError),
-    #[error("`storage.reserve`: `{given}` is not a valid size; use bytes, KiB, MiB or GiB, for example 64MiB")]
-    Size { given: String },
+    #[error("`{field}`: `{given}` is not a valid size; use bytes, KiB, MiB or GiB, for example 64MiB")]
+    Size { field: &'static str, given: String },
+    #[error("`recording.last`: `{given}` is neither `off` nor a time between 10 s and 1 day; for example 5m")]
+    Recording { given: String },
     #[error("`limits.names_expire_after`: `{given}` is not a time between 1 s and 10 years; for example 12h or 30d")]
     Expiry { given: String },
     #[error("`limits.{field}` must be between {min} and {max}, not {given}")]

@@ -31,6 +31,10 @@
 //! [storage]
 //! reserve = "64MiB"                # publishes need more free space; default: an eighth of the disk, at most 256 MiB
 //! shared_by = 1                    # number of nodes with data on this disk
+//!
+//! [recording]                      # the flight recorder; its folder is in the data folder
+//! last = "5m"                      # the time that it covers, or "off"; default: off
+//! bytes = "64MiB"                  # its maximum size on the disk, even if it then covers less
 //! ```
 //!
 //! Paths in the file are relative to the file's folder. Paths in flags are relative to the working folder. A flag
@@ -50,14 +54,15 @@ use cubecast_core::seating::Seating;
 use cubecast_core::wire::limits::Limits as RequestLimits;
 
 use crate::dashboard::Dashboard;
+use crate::recording::RecordingRules;
 use crate::storage::{RoomRules, SyncMode};
 use crate::transport::Limits;
 use crate::transport::handshake::Secret;
 use crate::transport::origin::host_name;
 
-pub use check::{UNLIMITED_REGISTRATIONS, check_dimension, check_web, parse_expiry, parse_size};
+pub use check::{UNLIMITED_REGISTRATIONS, check_dimension, check_web, parse_expiry, parse_recording, parse_size};
 pub use error::ConfigError;
-pub use typed::{Typed, TypedLimits, TypedStorage, TypedWeb};
+pub use typed::{Typed, TypedLimits, TypedRecording, TypedStorage, TypedWeb};
 
 /// A valid configuration of one node.
 #[derive(Clone, Debug)]
@@ -92,6 +97,8 @@ pub struct Config {
     pub requests: RequestLimits,
     /// The rules for free space on the disk.
     pub room: RoomRules,
+    /// How much is recorded. `None`: nothing.
+    pub recording: Option<RecordingRules>,
 }
 
 impl Config {

@@ -80,10 +80,10 @@ fn times_to_expiry_are_read_as_people_write_them() {
 
 #[test]
 fn sizes_are_read_as_people_write_them() {
-    let sizes = ["0", "12", "12B", "3KiB", "64MiB", "2 GiB"].map(|text| parse_size(text).unwrap());
+    let sizes = ["0", "12", "12B", "3KiB", "64MiB", "2 GiB"].map(|text| parse_size("a", text).unwrap());
     assert_eq!(sizes, [0, 12, 12, 3 << 10, 64 << 20, 2 << 30]);
     for text in ["", "MiB", "-1", "1.5MiB", "64MB", "99999999999GiB"] {
-        let error = parse_size(text).unwrap_err().to_string();
+        let error = parse_size("a", text).unwrap_err().to_string();
         assert!(error.contains("for example 64MiB"), "{error}");
     }
 }

@@ -44,6 +44,9 @@ pub struct Typed {
     /// The table `[storage]`.
     #[serde(default)]
     pub storage: TypedStorage,
+    /// The table `[recording]`.
+    #[serde(default)]
+    pub recording: TypedRecording,
 }
 
 /// The source of the dashboard's files, as typed.
@@ -64,6 +67,16 @@ pub struct TypedStorage {
     pub reserve: Option<String>,
     /// Number of nodes with data on this disk.
     pub shared_by: Option<u64>,
+}
+
+/// The table `[recording]`, as typed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypedRecording {
+    /// The time that the recording covers, for example `5m`, or `off`.
+    pub last: Option<String>,
+    /// The maximum size on the disk, for example `64MiB`.
+    pub bytes: Option<String>,
 }
 
 /// The table `[limits]`, as typed.
@@ -121,6 +134,10 @@ impl Typed {
             storage: TypedStorage {
                 reserve: self.storage.reserve.or(other.storage.reserve),
                 shared_by: self.storage.shared_by.or(other.storage.shared_by),
+            },
+            recording: TypedRecording {
+                last: self.recording.last.or(other.recording.last),
+                bytes: self.recording.bytes.or(other.recording.bytes),
             },
         }
     }

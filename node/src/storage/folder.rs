@@ -9,7 +9,8 @@
 //! | `reserve` | space that is released when the disk is full (see [`super::room`]) |
 //! | `commit-marker` | the newest acknowledged transaction (see [`super::commit_marker`]) |
 //!
-//! The node writes and deletes only these files here.
+//! The storage writes and deletes only these files here. The folder `recording` belongs to the flight recorder
+//! ([`crate::recording`]).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -3,7 +3,7 @@
 //! ```text
 //! TCP -> server (HTTP) -> /ws                    -> client_connection -> inbox
 //!                      -> /ws, peer subprotocol  -> handshake -> peer_table -> peer_connection -> inbox
-//!                      -> probes, files
+//!                      -> probes, incidents, files
 //! dialer -> TCP        -> handshake -> peer_table -> peer_connection -> inbox
 //! ```
 //!
@@ -15,6 +15,7 @@ pub mod client_connection;
 pub mod dialer;
 pub mod farewell;
 pub mod handshake;
+pub mod incidents;
 pub mod incoming;
 pub mod local_client;
 pub mod lonely;
@@ -56,6 +57,7 @@ use crate::queues::signals::PeerGate;
 use crate::shutdown;
 use budget::Budget;
 use handshake::Credentials;
+use incidents::Incidents;
 use incoming::Incoming;
 use origin::OriginRules;
 use peer_table::PeerTable;
@@ -123,6 +125,8 @@ pub struct ServerContext {
     pub origins: OriginRules,
     /// The source of the dashboard's files.
     pub dashboard: Dashboard,
+    /// The node's recordings, for requests of them.
+    pub incidents: Incidents,
     /// The queue to the runtime.
     pub inbox: InboxSender,
     /// The source of connection numbers.

@@ -38,8 +38,8 @@ use super::origin::OriginRefused;
 use super::places::Place;
 use super::static_files::page;
 use super::{
-    HANDSHAKE_MESSAGE, PEER_MESSAGE, ServerContext, Socket, client_connection, incoming, peer_connection, probes,
-    shield, static_files, tune, upgrade, websocket_config,
+    HANDSHAKE_MESSAGE, PEER_MESSAGE, ServerContext, Socket, client_connection, incidents, incoming, peer_connection,
+    probes, shield, static_files, tune, upgrade, websocket_config,
 };
 
 /// The time for a connection to send the headers of its request.
@@ -196,6 +196,9 @@ async fn answer_to(
     }
     if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
         return page(StatusCode::NOT_FOUND, "The WebSocket of this node is at /ws.\n");
+    }
+    if path == incidents::PATH {
+        return incidents::answer(context, &request).await;
     }
     match probes::answer(context, request.method(), path).await {
         Some(answer) => answer,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use cubecast_node::codec::Rules;
 use cubecast_node::dashboard::Dashboard;
 use cubecast_node::failure::Failure;
 use cubecast_node::process::{Settings, serve};
+use cubecast_node::recording::folder::RecordingFolder;
 use cubecast_node::runtime::clock::Clock;
 use cubecast_node::runtime::disk::{Disk, DiskFailed, DiskWork};
 use cubecast_node::runtime::machine::Machine;
@@ -292,6 +294,7 @@ pub fn start_on(listener: TcpListener, options: Options) -> TestNode {
         rules: Rules { limits: ContentLimits::default(), seating },
         origins: OriginRules { allowed: options.allow_origin, own_hosts: Vec::new() },
         dashboard: options.dashboard,
+        recordings: RecordingFolder::of(Path::new("no folder")),
     };
     let machine = FakeMachine { me, failed: false, usable: options.usable, told: tell };
     let running = tokio::spawn(serve(machine, FakeDisk::default(), Clock::start(), settings, listener, stopped));

@@ -3,10 +3,13 @@
 use cubecast_tests::artifacts;
 use cubecast_tests::wait::say;
 
-/// All files, compressed: 488 KiB, and 2 % more. They take 0.8 s over a line of 5 Mbit/s.
-const MOST_BYTES: u64 = 499 * 1024;
+/// All files, compressed: 501 KiB. They take 0.9 s over a line of 5 Mbit/s. The rest of the room is for what the page still
+/// lacks (docs/DECISIONS.md, 65).
+const MOST_BYTES: u64 = 540 * 1024;
 /// The simulated page includes the nodes' own code: 861 KiB, and 2 % more.
 const MOST_BYTES_SIMULATED: u64 = 880 * 1024;
+/// The page for incidents also restores the nodes' states: 924 KiB, and 2 % more.
+const MOST_BYTES_INCIDENT: u64 = 943 * 1024;
 
 #[test]
 fn the_first_load_of_the_dashboard_is_small() {
@@ -16,6 +19,11 @@ fn the_first_load_of_the_dashboard_is_small() {
 #[test]
 fn the_first_load_of_the_simulated_page_is_a_whole_cluster_and_still_small() {
     assert_small(&artifacts::dashboard().join("simulated"), MOST_BYTES_SIMULATED);
+}
+
+#[test]
+fn the_first_load_of_the_page_for_incidents_adds_little_to_a_whole_cluster() {
+    assert_small(&artifacts::dashboard().join("incident"), MOST_BYTES_INCIDENT);
 }
 
 fn assert_small(folder: &std::path::Path, most_bytes: u64) {

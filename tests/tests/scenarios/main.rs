@@ -18,6 +18,7 @@ mod first_load;
 mod full_disk;
 mod headers;
 mod impostors;
+mod incident;
 mod isolation;
 mod kill;
 mod log;

@@ -5,10 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::js_sys::{Reflect, Uint8Array};
-use web_sys::{Element, Event, EventTarget, File, ResizeObserver, Storage, Window};
+use web_sys::{Element, Event, EventTarget, File, ResizeObserver, Response, Storage, Window};
 
 use super::steady::SteadyClock;
 
@@ -77,15 +78,33 @@ pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
     });
 }
 
-/// Reads a file that the user chose or dropped. `tell` receives its bytes or an error text.
+/// Reads a file that the user chose or dropped, decompressed if it is compressed with gzip. `tell` receives its bytes or
+/// an error text.
 pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {
     spawn_local(async move {
-        let read = JsFuture::from(file.array_buffer()).await;
-        tell(match read {
-            Ok(buffer) => Ok(Uint8Array::new(&buffer).to_vec()),
-            Err(_) => Err(format!("the browser cannot read {}", file.name())),
-        });
+        let read = read_whole(&file).await;
+        tell(read.map_err(|_| format!("the browser cannot read {}", file.name())));
     });
+}
+
+async fn read_whole(file: &File) -> Result<Vec<u8>, JsValue> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    let bytes = Uint8Array::new(&JsFuture::from(file.array_buffer()).await?).to_vec();
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let unpacked = file.stream().pipe_through(DecompressionStream::new("gzip")?.unchecked_ref());
+    let unpacked = Response::new_with_opt_readable_stream(Some(&unpacked))?.array_buffer()?;
+    Ok(Uint8Array::new(&JsFuture::from(unpacked).await?).to_vec())
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// web-sys has this type only among its unstable interfaces.
+    type DecompressionStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    pub fn new(format: &str) -> Result<DecompressionStream, JsValue>;
 }
 
 // Storage.

@@ -80,6 +80,8 @@ impl Permalink {
         let mut say = |field: &str, value: &str| text.push_str(&format!("&{field}={value}"));
         match &self.spec.course {
             Course::Quiet { dimension } => say("d", &dimension.bits().to_string()),
+            // A link cannot contain a file.
+            Course::Recorded(_) => say("incident", "1"),
             Course::Scenario { scenario, reduction } => match in_catalogue(scenario, reduction) {
                 Some(None) => say("scenario", &scenario.name),
                 Some(Some(bits)) => {

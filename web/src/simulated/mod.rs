@@ -13,7 +13,9 @@
 //! | `spec`, `catalogue` | the input of a run; the selectable scenarios |
 //! | `address` | a spec and an instant as part of the page's address |
 //! | `session` | one run: simulation, controller and state |
-//! | `looking` | reads the state of simulated nodes |
+//! | `world` | what a session looks at: a simulation, or the recorded hosts of an incident |
+//! | `recorded` | the recorded hosts of an incident, replayed |
+//! | `looking` | reads the state of the nodes |
 //! | `timeline`, `film` | the stored past: its summary, and snapshots of it |
 //! | `player` | playback: play, pause, step, rewind, jump, fork |
 //! | `trace`, `carried` | runs from elsewhere: a file of `cubecast-lab sim`; the live cluster |
@@ -24,12 +26,14 @@ pub mod catalogue;
 pub mod film;
 mod looking;
 pub mod player;
+pub mod recorded;
 pub mod session;
 pub mod spec;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
 pub mod trace;
+pub mod world;
 
 pub use address::{BadAddress, Permalink};
 pub use player::{Mode, Player, Speed};

@@ -6,8 +6,9 @@
 
 use super::film::Film;
 use super::session::Session;
-use super::spec::{LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
+use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::timeline::Timeline;
+use super::world::ReplayedSoFar;
 use crate::model::shared::Shared;
 use crate::model::{Act, Action, Moment, State, ViewAction};
 
@@ -105,6 +106,8 @@ pub enum Refused {
     TooMany,
     #[error("A run ends after ten virtual minutes. Rewind, or start another run.")]
     Over,
+    #[error("This is a recording: nothing can be done in it.")]
+    Recorded,
 }
 
 impl Player {
@@ -190,6 +193,11 @@ impl Player {
                 _ => state.clone(),
             },
         }
+    }
+
+    /// For an incident: how the replay so far compares with the recording.
+    pub fn comparison(&self) -> Option<ReplayedSoFar> {
+        self.session.comparison()
     }
 
     /// A hash of everything that happened in the run so far.
@@ -287,6 +295,9 @@ impl Player {
     /// Executes user actions with delays in milliseconds after the displayed instant, which must be ascending; discards
     /// the future. Errors: the run is full or over.
     pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
+        if matches!(self.spec.course, Course::Recorded(_)) {
+            return Err(Refused::Recorded);
+        }
         self.fork();
         if self.spec.user_actions.len() + acts.len() > MAX_USER_ACTIONS {
             return Err(Refused::TooMany);

@@ -1,4 +1,4 @@
-//! One run: a simulated cluster, the controller through which the user takes part, and the page's state.
+//! One run: a simulated cluster or the recorded hosts of an incident, the controller through which the user takes part, and the page's state.
 //!
 //! Time advances in ticks of one virtual millisecond, and the page's state is updated at the end of each tick. The
 //! displayed state at an instant is therefore a function of the spec alone.
@@ -12,11 +12,12 @@ use cubecast_core::io::ConnectionId;
 use cubecast_core::seating::Seating;
 use cubecast_core::time::Instant;
 use cubecast_core::wire::event::{Event, WatchEvent};
-use cubecast_sim::{Report, Simulation};
+use cubecast_sim::Report;
 
 use super::looking;
 use super::spec::Spec;
 use super::timeline::Look;
+use super::world::{ReplayedSoFar, World};
 use crate::controller::{Controller, ControllerEffect, ControllerInput};
 use crate::model::{Act, Action, Moment, State, ViewAction};
 
@@ -26,7 +27,7 @@ const VIEWS_EVERY_MS: u64 = 1_000;
 
 /// A run in progress.
 pub struct Session {
-    simulation: Simulation,
+    world: Box<dyn World>,
     controller: Controller,
     state: State,
     began_ms: u64,
@@ -47,21 +48,21 @@ pub struct Session {
 impl Session {
     /// The start of the run, without the user's actions.
     pub fn new(spec: &Spec) -> Session {
-        let simulation = spec.simulation();
-        let began_ms = simulation.now().0.div_ceil(1_000);
+        let world = spec.world();
+        let began_ms = world.now().0.div_ceil(1_000);
         let mut session = Session {
-            controller: Controller::quiet(&client_config(simulation.cluster().dimension(), spec.seed)),
+            controller: Controller::quiet(&client_config(world.dimension(), spec.seed)),
             state: State::default(),
             began_ms,
             now_ms: began_ms,
             sockets: BTreeMap::new(),
             connections: BTreeMap::new(),
             told: Vec::new(),
-            running: vec![false; simulation.cluster().dimension().size()],
+            running: vec![false; world.dimension().size()],
             story_told: 0,
             acknowledged: 0,
             is_healed: false,
-            simulation,
+            world,
         };
         session.look_around();
         session.run_to(Instant(began_ms * 1_000));
@@ -87,13 +88,23 @@ impl Session {
     /// The end of the scenario's clients and faults, milliseconds on the cluster's clock; `None` if there are none or
     /// they have ended.
     pub fn ends_ms(&self) -> Option<u64> {
-        let ends = self.simulation.ends();
+        let ends = self.world.ends();
         (ends != Instant(u64::MAX)).then(|| ends.0.div_ceil(1_000))
     }
 
     /// A hash of everything that has happened; equal runs have equal hashes.
     pub fn trace(&self) -> u64 {
-        self.simulation.cluster().trace()
+        self.world.trace()
+    }
+
+    /// The wall clock, in milliseconds since 1970, at this time of the cluster's clock.
+    pub fn wall_ms(&self, at_ms: u64) -> u64 {
+        self.world.epoch().0 / 1_000 + at_ms
+    }
+
+    /// For an incident: how the replay so far compares with the recording.
+    pub fn comparison(&self) -> Option<ReplayedSoFar> {
+        self.world.comparison()
     }
 
     /// A summary of the current state for the timeline.
@@ -103,16 +114,16 @@ impl Session {
 
     /// The scenario's faults so far, with their start in milliseconds on the cluster's clock.
     pub fn faults(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.simulation.story().iter().map(|(at, what)| (at.0 / 1_000, what.as_str()))
+        self.world.story().iter().map(|(at, what)| (at.0 / 1_000, what.as_str()))
     }
 
     /// Advances by one virtual millisecond.
     pub fn tick(&mut self) {
         self.now_ms += 1;
         let until = Instant(self.now_ms * 1_000);
-        if !self.is_healed && self.simulation.ends() <= until {
-            self.run_to(self.simulation.ends());
-            self.simulation.heal();
+        if !self.is_healed && self.world.ends() <= until {
+            self.run_to(self.world.ends());
+            self.world.heal();
             self.is_healed = true;
         }
         self.run_to(until);
@@ -131,26 +142,26 @@ impl Session {
     }
 
     /// Ends the run: heals all faults, lets the cluster recover, and checks every invariant. Without user actions the
-    /// report is that of `cubecast-lab sim`.
-    pub fn finish(mut self) -> Report {
+    /// report is that of `cubecast-lab sim`. `None` for an incident.
+    pub fn finish(mut self) -> Option<Report> {
         if !self.is_healed && self.ends_ms().is_some() {
-            self.run_to(self.simulation.ends());
+            self.run_to(self.world.ends());
         }
-        self.simulation.finish()
+        self.world.into_simulation().map(|simulation| simulation.finish())
     }
 
     // Time.
 
     fn run_to(&mut self, until: Instant) {
         loop {
-            let due = self.controller.next_deadline().map_or(until, |due| due.max(self.simulation.now()).min(until));
-            let news = self.simulation.advance_to_news(due);
+            let due = self.controller.next_deadline().map_or(until, |due| due.max(self.world.now()).min(until));
+            let news = self.world.advance_to_news(due);
             let is_quiet = news.is_empty();
             self.hear(news);
-            if self.controller.next_deadline().is_some_and(|due| due <= self.simulation.now()) {
+            if self.controller.next_deadline().is_some_and(|due| due <= self.world.now()) {
                 self.turn(ControllerInput::DeadlineReached);
             }
-            if is_quiet && self.simulation.now() >= until {
+            if is_quiet && self.world.now() >= until {
                 return;
             }
         }
@@ -161,7 +172,7 @@ impl Session {
     fn turn(&mut self, input: ControllerInput) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            for effect in self.controller.handle(self.simulation.cluster().clocks(), vec![input]) {
+            for effect in self.controller.handle(self.world.clocks(), vec![input]) {
                 inputs.extend(self.carry_out(effect));
             }
         }
@@ -172,15 +183,15 @@ impl Session {
         match effect {
             ControllerEffect::Open { socket, url } => return Some(self.open(socket, &url)),
             ControllerEffect::Close { socket } => {
-                if let Some(connection) = self.sockets.remove(&socket) {
+                if let (Some(connection), Some(cluster)) = (self.sockets.remove(&socket), self.world.cluster_mut()) {
                     self.connections.remove(&connection);
-                    self.simulation.cluster_mut().disconnect_client(connection);
+                    cluster.disconnect_client(connection);
                 }
             }
             ControllerEffect::Send { socket, requests } => {
-                if let Some(connection) = self.sockets.get(&socket) {
+                if let (Some(connection), Some(cluster)) = (self.sockets.get(&socket), self.world.cluster_mut()) {
                     for request in requests {
-                        self.simulation.cluster_mut().request(*connection, request);
+                        cluster.request(*connection, request);
                     }
                 }
             }
@@ -190,11 +201,11 @@ impl Session {
     }
 
     fn open(&mut self, socket: SocketId, url: &str) -> ControllerInput {
-        let cluster = self.simulation.cluster();
-        let Some(node) = node_at(url, cluster.seating()).filter(|node| cluster.node(*node).is_some()) else {
+        let running = node_at(url, self.world.seating()).filter(|node| self.world.node(*node).is_some());
+        let (Some(node), Some(cluster)) = (running, self.world.cluster_mut()) else {
             return ControllerInput::Closed { socket, why: "connection refused".into() };
         };
-        let connection = self.simulation.cluster_mut().connect_client(node);
+        let connection = cluster.connect_client(node);
         self.sockets.insert(socket, connection);
         self.connections.insert(connection, socket);
         ControllerInput::Opened { socket }
@@ -203,11 +214,13 @@ impl Session {
     fn hear(&mut self, news: BTreeSet<ConnectionId>) {
         for connection in news {
             let Some(socket) = self.connections.get(&connection).copied() else { continue };
-            let frames = self.simulation.cluster_mut().frames(connection);
+            let Some(cluster) = self.world.cluster_mut() else { return };
+            let frames = cluster.frames(connection);
+            let is_connected = cluster.is_connected(connection);
             if !frames.is_empty() {
                 self.turn(ControllerInput::Frames { socket, frames });
             }
-            if !self.simulation.cluster().is_connected(connection) && self.connections.remove(&connection).is_some() {
+            if !is_connected && self.connections.remove(&connection).is_some() {
                 self.sockets.remove(&socket);
                 self.turn(ControllerInput::Closed { socket, why: "the connection broke".into() });
             }
@@ -219,31 +232,31 @@ impl Session {
     /// Called at the end of a tick: applies the reports of nodes and controller.
     fn learn(&mut self) {
         self.learn_events();
-        let running = looking::running(self.simulation.cluster());
-        let mut actions = looking::sockets(self.simulation.cluster(), &self.running, &running);
+        let running = looking::running(&*self.world);
+        let mut actions = looking::sockets(&*self.world, &self.running, &running);
         self.running = running;
-        let story = &self.simulation.story()[self.story_told..];
+        let story = &self.world.story()[self.story_told..];
         actions.extend(story.iter().map(|(_, what)| Action::ScenarioFault { what: what.clone() }));
         self.story_told += story.len();
         actions.append(&mut self.told);
         let since = self.now_ms - self.began_ms;
         if since.is_multiple_of(VIEWS_EVERY_MS) {
-            actions.push(looking::topics(self.simulation.cluster()));
-            actions.extend(looking::views(self.simulation.cluster()));
+            actions.push(looking::topics(&*self.world));
+            actions.extend(looking::views(&*self.world));
         }
         if since.is_multiple_of(STATUSES_EVERY_MS) {
-            actions.extend(looking::statuses(self.simulation.cluster()));
+            actions.extend(looking::statuses(&*self.world));
         }
         self.change(self.now_ms, actions);
     }
 
     /// Applies each event at its own time: the period before the first tick is longer than one tick.
     fn learn_events(&mut self) {
-        let mut events = self.simulation.take_events().into_iter().peekable();
-        while let Some(first) = events.next() {
-            let at_ms = first.at_us.div_ceil(1_000);
+        let mut events = self.world.take_events().into_iter().peekable();
+        while let Some((at, first)) = events.next() {
+            let at_ms = at.0.div_ceil(1_000);
             let mut actions = vec![self.heard(first)];
-            while let Some(next) = events.next_if(|event| event.at_us.div_ceil(1_000) == at_ms) {
+            while let Some((_, next)) = events.next_if(|(at, _)| at.0.div_ceil(1_000) == at_ms) {
                 actions.push(self.heard(next));
             }
             self.change(at_ms, actions);
@@ -259,25 +272,20 @@ impl Session {
 
     /// Sets up nodes and sockets before the first events are applied.
     fn look_around(&mut self) {
-        let cluster = self.simulation.cluster();
-        let running = looking::running(cluster);
-        let mut actions = looking::views(cluster);
-        actions.extend(looking::sockets(cluster, &self.running, &running));
+        let world = &*self.world;
+        let running = looking::running(world);
+        let mut actions = looking::views(world);
+        actions.extend(looking::sockets(world, &self.running, &running));
         self.running = running;
         self.change(0, actions);
     }
 
     fn change(&mut self, at_ms: u64, actions: Vec<Action>) {
-        let now_ms = wall_ms(at_ms);
+        let now_ms = self.wall_ms(at_ms);
         if !actions.is_empty() || self.state.changes_by(now_ms) {
             self.state = std::mem::take(&mut self.state).after(Moment { now_ms, actions });
         }
     }
-}
-
-/// The wall clock, in milliseconds since 1970, at this time of the cluster's clock.
-pub fn wall_ms(at_ms: u64) -> u64 {
-    cubecast_sim::EPOCH.0 / 1_000 + at_ms
 }
 
 fn client_config(dimension: Dimension, seed: u64) -> ClientConfig {

@@ -1,9 +1,14 @@
 //! The complete input of a run.
 
+use std::fmt::Debug;
+use std::rc::Rc;
+
 use cubecast_core::cube::Dimension;
+use cubecast_core::seating::Seating;
 use cubecast_sim::{Reduction, Scenario, Simulation};
 use serde::{Deserialize, Serialize};
 
+use super::world::World;
 use crate::model::Act;
 
 /// Limit of user actions per run; an address with more would be too long.
@@ -23,12 +28,37 @@ pub struct Spec {
 }
 
 /// What happens without the user.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Course {
     /// Nothing happens.
     Quiet { dimension: Dimension },
     /// The clients and faults of a scenario. After its end all faults are healed and time goes on.
     Scenario { scenario: Box<Scenario>, reduction: Reduction },
+    /// What was recorded on real hosts.
+    Recorded(Rc<dyn Recording>),
+}
+
+/// An incident that was opened from a file.
+pub trait Recording: Debug {
+    /// The hosts at the beginning of the incident.
+    fn begin(&self) -> Box<dyn World>;
+
+    /// The hosts of the cluster.
+    fn seating(&self) -> &Seating;
+}
+
+impl PartialEq for Course {
+    fn eq(&self, other: &Course) -> bool {
+        match (self, other) {
+            (Course::Quiet { dimension }, Course::Quiet { dimension: other }) => dimension == other,
+            (Course::Scenario { scenario, reduction }, Course::Scenario { scenario: other, reduction: others }) => {
+                scenario == other && reduction == others
+            }
+            // The same file, not merely an equal one.
+            (Course::Recorded(recording), Course::Recorded(other)) => Rc::ptr_eq(recording, other),
+            _ => false,
+        }
+    }
 }
 
 /// A user action with its time.
@@ -51,11 +81,12 @@ impl Spec {
         Spec { course, seed, user_actions: Vec::new() }
     }
 
-    /// The simulation at the start of the run: a settled cluster.
-    pub fn simulation(&self) -> Simulation {
+    /// The world at the start of the run: a settled cluster, or the first moment of an incident.
+    pub fn world(&self) -> Box<dyn World> {
         match &self.course {
-            Course::Quiet { dimension } => Simulation::quiet(*dimension, self.seed),
-            Course::Scenario { scenario, reduction } => Simulation::observed(scenario, self.seed, reduction),
+            Course::Quiet { dimension } => Box::new(Simulation::quiet(*dimension, self.seed)),
+            Course::Scenario { scenario, reduction } => Box::new(Simulation::observed(scenario, self.seed, reduction)),
+            Course::Recorded(recording) => recording.begin(),
         }
     }
 
@@ -63,6 +94,7 @@ impl Spec {
     pub fn dimension_bits(&self) -> u8 {
         match &self.course {
             Course::Quiet { dimension } => dimension.bits(),
+            Course::Recorded(recording) => recording.seating().dimension().bits(),
             Course::Scenario { scenario, .. } => {
                 scenario.dimensions[(self.seed % scenario.dimensions.len() as u64) as usize]
             }
@@ -88,6 +120,7 @@ impl Course {
         match self {
             Course::Quiet { .. } => "quiet",
             Course::Scenario { scenario, .. } => &scenario.name,
+            Course::Recorded(_) => "incident",
         }
     }
 
@@ -96,6 +129,7 @@ impl Course {
         match self {
             Course::Quiet { .. } => "No scenario: only your actions.",
             Course::Scenario { scenario, .. } => &scenario.about,
+            Course::Recorded(_) => "What was recorded on real nodes.",
         }
     }
 }

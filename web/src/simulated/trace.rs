@@ -84,7 +84,7 @@ mod tests {
         while session.ends_ms().is_some_and(|ends_ms| session.now_ms() + 1 < ends_ms) {
             session.tick();
         }
-        assert_eq!(session.finish(), opened.report);
+        assert_eq!(session.finish(), Some(opened.report));
     }
 
     #[test]

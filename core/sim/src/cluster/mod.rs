@@ -16,6 +16,7 @@ use cubecast_core::group::{Group, LogLimits, Proposed};
 use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::io::{ConnectionId, Effect, Input};
 use cubecast_core::node::{Node, NodeConfig};
+use cubecast_core::recording::incident::Incident;
 use cubecast_core::seating::Seating;
 use cubecast_core::states::Role;
 use cubecast_core::time::{Instant, Now, Timestamp};
@@ -30,6 +31,7 @@ use crate::check::evidence::{DiskLoss, DiskMishap, Leadership, MemberChange};
 use crate::disk::Disk;
 use crate::host::{DiskJob, Host};
 use crate::network::{EdgeConditions, FrameCounts, Network};
+use crate::recording::TurnRecorder;
 use crate::traffic::Traffic;
 
 /// The wall clock at the start of every simulation: 2026-01-01 00:00 UTC, in microseconds.
@@ -57,6 +59,8 @@ pub struct ClusterConfig {
     pub gather_turns: bool,
     /// Whether to keep the nodes' events for [`Cluster::take_events`].
     pub keep_events: bool,
+    /// The recorder of each host, for [`Cluster::incident`]: [`Recording::begin`](crate::Recording::begin), or none.
+    pub recorder: Option<fn() -> Box<dyn TurnRecorder>>,
     /// A deliberate bug in every node.
     pub bug: Option<Bug>,
 }
@@ -73,6 +77,7 @@ impl ClusterConfig {
             limits: Limits::default(),
             gather_turns: false,
             keep_events: false,
+            recorder: None,
             bug: None,
         }
     }
@@ -158,6 +163,7 @@ impl Cluster {
             config,
         };
         for node in cluster.nodes() {
+            cluster.hosts[node].recording = cluster.config.recorder.map(|begin| begin());
             cluster.start(node);
         }
         cluster
@@ -258,6 +264,14 @@ impl Cluster {
     /// The nodes' events since the last call, if events are kept.
     pub fn take_events(&mut self) -> Vec<WatchEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// The recordings of all hosts: the last part, at least this long. Empty without [`ClusterConfig::recorder`].
+    pub fn incident(&self, last: Duration) -> Incident {
+        let now = self.clocks().wall;
+        let recorded = |node| self.hosts[node].recording.as_ref().map(|recording| recording.last(node, now, last));
+        let hosts = self.nodes().filter_map(recorded).collect();
+        Incident { saved_at: now, seating: self.seating.clone(), hosts, missing: Vec::new() }
     }
 
     // Actions.
@@ -363,6 +377,9 @@ impl Cluster {
             bug: self.config.bug,
         };
         host.node = Some(Node::new(config, recovered, clock));
+        if let Some(recording) = &mut host.recording {
+            recording.begin_process(node, host.life);
+        }
         self.connect_all(node);
         self.give(node, Input::DeadlineReached);
         self.measure_disk(node);

@@ -9,6 +9,7 @@ use cubecast_core::time::Instant;
 
 use super::{Arrival, Cluster};
 use crate::check::evidence::MemberChange;
+use crate::host::Host;
 
 impl Cluster {
     /// Number of turns of all nodes together.
@@ -32,9 +33,16 @@ impl Cluster {
 
     pub(super) fn take_turn(&mut self, node: HostId, inputs: Vec<Input>) {
         let clock = self.clock(node);
-        let Some(process) = &mut self.hosts[node].node else { return };
+        let Host { node: process, recording, .. } = &mut self.hosts[node];
+        let Some(process) = process else { return };
         self.turns += 1;
+        if let Some(recording) = recording {
+            recording.begin_turn(process, clock, &inputs);
+        }
         let effects = process.handle(clock, inputs);
+        if let Some(recording) = recording {
+            recording.end_turn(&effects);
+        }
         let deadline = process.next_deadline();
         self.note_member_changes(node);
         for effect in effects {

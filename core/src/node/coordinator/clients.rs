@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::Out;
 use super::super::queues::Queue;
 use crate::identity::HostId;
@@ -20,7 +22,7 @@ const MAX_CLIENTS: usize = 65_536;
 const PAUSE_AT: u64 = 1024 * 1024;
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Clients {
     all: BTreeMap<ConnectionId, Client>,
     /// Clients that watch events. They are few, and every event is checked against them.
@@ -29,12 +31,13 @@ pub(super) struct Clients {
     queued: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
     queued: u64,
     watch: Option<Watch>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Watch {
     /// Empty: all kinds.
     kinds: Vec<EventKind>,

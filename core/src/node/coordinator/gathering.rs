@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::vocabulary::About;
 use crate::cube::Vertex;
 use crate::identity::HostId;
@@ -9,6 +11,7 @@ use crate::names::{Offset, TopicName};
 use crate::time::Instant;
 use crate::wire::answer::TopicSummary;
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct Gathering {
     pub what: What,
     /// The replicas or groups that are not asked yet because they are not reachable.
@@ -18,6 +21,7 @@ pub(super) struct Gathering {
     pub until: Instant,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) enum What {
     Location { topic: TopicName, holdings: BTreeMap<HostId, (Option<Offset>, bool)> },
     Topics { found: Vec<TopicSummary>, missing: Vec<Vertex> },

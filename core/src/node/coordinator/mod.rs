@@ -30,6 +30,8 @@ mod requests;
 mod sessions;
 mod uses;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::Out;
 use super::queues::Queue;
 use super::view::View;
@@ -46,7 +48,7 @@ use sessions::Sessions;
 use uses::Uses;
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Coordinator {
     clients: Clients,
     requests: Requests,

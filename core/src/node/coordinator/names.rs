@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::queues::Queue;
 use crate::io::ConnectionId;
 use crate::time::Instant;
@@ -25,7 +27,7 @@ pub(super) const MAX_WAITING: usize = 16_384;
 const SECOND_US: u64 = 1_000_000;
 
 /// The names that clients of this node use.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Names {
     pub known: KnownNames,
     pub allowance: Allowance,
@@ -43,10 +45,10 @@ pub(super) enum NameStatus {
 }
 
 /// The latest known state of names.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct KnownNames(BTreeMap<(Registry, String), Heard>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum Heard {
     /// The name was registered at this time.
     Registered(Instant),
@@ -93,7 +95,7 @@ impl KnownNames {
 }
 
 /// Requests that register new names and wait for a place. Clients take turns, one name each.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct WaitingNames {
     of_clients: BTreeMap<Option<ConnectionId>, VecDeque<u64>>,
     /// The client that had the latest turn.
@@ -144,7 +146,7 @@ impl WaitingNames {
 }
 
 /// A token bucket for new names registered through this node: a rate per second, and a burst.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Allowance {
     /// When the bucket will be full again.
     full_at: Instant,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::queues::Queue;
 use super::super::vocabulary::Advance;
 use super::gathering::Gathering;
@@ -20,13 +22,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const MAX_PENDING: usize = 16_384;
 const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Requests {
     pub pending: BTreeMap<u64, Pending>,
     /// Bytes of the contents in `pending`.
     pub bytes: u64,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct Pending {
     pub connection: Option<ConnectionId>,
     pub id: Option<RequestId>,
@@ -132,6 +135,7 @@ impl Pending {
     }
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) enum Stage {
     /// Waits until this node has recorded its start and knows its identity.
     NotBegun,
@@ -165,6 +169,7 @@ impl Stage {
 }
 
 /// A name whose registration must be known before its request goes on.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Registering {
     pub kind: Registry,
     pub name: String,
@@ -182,6 +187,7 @@ pub(super) fn call_to_advance(key: RequestKey, advance: &Advance) -> Call {
 
 /// The messages of a pull before its cursor moves. The coordinator keeps them because an answer can be lost: a leader
 /// that moved the cursor by itself would not read the same messages again.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Pulled {
     pub advance: Advance,
     pub done: Done,

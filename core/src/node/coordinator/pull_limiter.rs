@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::Out;
 use super::super::queues::Queue;
 use super::super::view::View;
@@ -18,11 +20,11 @@ use crate::io::ConnectionId;
 /// is closed.
 const PULLS_AT_ONCE: usize = 6;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct PullLimiter(BTreeMap<ConnectionId, ClientPulls>);
 
 /// Holds request numbers.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct ClientPulls {
     under_way: BTreeSet<u64>,
     waiting: VecDeque<u64>,

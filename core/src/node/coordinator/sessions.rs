@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::queues::Queue;
 use super::super::supply::{Supply, TopicKey, supply, topic_key};
 use super::super::view::View;
@@ -16,7 +18,7 @@ use crate::wire::peer::Subscription;
 /// Most sessions of one node. Beyond this, a subscribe with `push` is answered with `overloaded`.
 pub(super) const MAX_SESSIONS: usize = 65_536;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Sessions {
     pub all: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ConnectionId, BTreeMap<(TopicName, SubscriberId), SessionId>>,
@@ -25,6 +27,7 @@ pub(super) struct Sessions {
     dirty: BTreeSet<SessionId>,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct Session {
     pub connection: ConnectionId,
     pub topic: TopicName,

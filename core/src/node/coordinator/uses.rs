@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::expiry::{report_interval, scan_interval};
 use super::super::out::{Out, PartEffect};
 use super::super::queues::Queue;
@@ -18,7 +20,7 @@ const MAX_REPORTED: usize = 100_000;
 /// A report without confirmation is repeated by the next use after this delay.
 const REPORT_AGAIN: Duration = Duration::from_secs(5);
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Uses {
     /// Before this time the use of a name is not reported again.
     reported_until: BTreeMap<(Registry, String), Instant>,

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::queues::Queue;
 use super::super::vocabulary::Requester;
 use super::rejected::Rejected;
@@ -17,7 +19,7 @@ use crate::wire::client::Write;
 pub(super) const MAX_COMMANDS: usize = 32_768;
 pub(super) const MAX_COMMAND_BYTES: u64 = 256 * 1024 * 1024;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Commands {
     pub queues: BTreeMap<GroupId, Vec<Command>>,
     pub waiters: BTreeMap<RequestKey, Waiter>,
@@ -30,6 +32,7 @@ pub(super) struct Commands {
     pub rejected: Rejected,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct Waiter {
     pub requester: Requester,
     pub group: GroupId,
@@ -41,6 +44,7 @@ pub(super) struct Waiter {
 }
 
 /// A committed publish that awaits all members.
+#[derive(Serialize, Deserialize)]
 pub(super) struct AwaitingAll {
     pub key: RequestKey,
     pub waiter: Waiter,

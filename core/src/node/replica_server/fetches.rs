@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::Out;
 use super::super::queues::Queue;
 use super::super::supply::{Supply, TopicKey, supply, topic_key};
@@ -24,12 +26,13 @@ const FETCH_WAIT: Duration = Duration::from_millis(1000);
 /// Most fetches that wait on one replica. Beyond this, the coordinator is told to ask again.
 const MAX_WAITING_FETCHES: usize = 16_384;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Fetches {
     waiting: BTreeMap<TopicKey, Vec<WaitingFetch>>,
     count: usize,
 }
 
+#[derive(Serialize, Deserialize)]
 struct WaitingFetch {
     requester: Requester,
     subscription: Subscription,

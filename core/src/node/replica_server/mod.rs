@@ -24,6 +24,8 @@ mod reads;
 mod rejected;
 mod repairs;
 
+use serde::{Deserialize, Serialize};
+
 use super::out::{Out, PartEffect};
 use super::queues::Queue;
 use super::view::View;
@@ -40,7 +42,7 @@ use reads::Reads;
 use repairs::Repairs;
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct ReplicaServer {
     commands: Commands,
     pulls: Pulls,

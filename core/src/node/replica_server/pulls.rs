@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::{GroupAsk, Out, PartEffect};
 use super::super::queues::Queue;
 use super::super::view::View;
@@ -32,7 +34,7 @@ const READ_AGAIN: Duration = Duration::from_millis(150);
 /// A read without confirmation for this long is returned to its requester.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Pulls {
     /// Reads that wait for the next ReadIndex. `tickets` has those whose ReadIndex is under way.
     new_reads: BTreeMap<GroupId, Vec<ReadJob>>,
@@ -43,11 +45,13 @@ pub(super) struct Pulls {
     under_way: BTreeMap<RequestKey, Puller>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Puller {
     requester: Requester,
     hops: Vec<HostId>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Ticket {
     group: GroupId,
     since: Instant,
@@ -56,13 +60,14 @@ struct Ticket {
 }
 
 /// A read that must be linearizable.
+#[derive(Serialize, Deserialize)]
 pub(super) enum ReadJob {
     Pull(Pull),
     IsRegistered { requester: Requester, kind: Registry, name: String },
 }
 
 /// A pull under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Pull {
     pub key: RequestKey,
     pub subscriber: SubscriberId,

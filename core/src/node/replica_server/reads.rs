@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::{GroupAsk, Out, PartEffect};
 use super::super::queues::Queue;
 use super::super::view::View;
@@ -28,7 +30,7 @@ const MAX_BYTES_UNDER_WAY: u64 = 128 * 1024 * 1024;
 /// Most waiting reads.
 const MAX_WAITING: usize = 8_192;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Reads {
     next: u64,
     under_way: BTreeMap<ReadId, UnderWay>,
@@ -36,6 +38,7 @@ pub(super) struct Reads {
     waiting: VecDeque<(ReadRange, Reader)>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct UnderWay {
     range: ReadRange,
     reader: Reader,
@@ -43,6 +46,7 @@ struct UnderWay {
     bytes: u64,
 }
 
+#[derive(Serialize, Deserialize)]
 pub(super) enum Reader {
     Pull {
         group: GroupId,

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::queues::Queue;
 use super::super::vocabulary::Requester;
 use crate::identity::HostId;
@@ -13,7 +15,7 @@ use crate::identity::HostId;
 /// How many of the newest rejected asks are remembered. A copy of an older one would be performed.
 const REMEMBERED: usize = 4_096;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Rejected {
     known: BTreeSet<(HostId, u64)>,
     /// All of `known`, oldest first.

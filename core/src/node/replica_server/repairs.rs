@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::out::{GroupAsk, Out, PartEffect};
 use super::super::queues::Queue;
 use super::super::view::View;
@@ -44,7 +46,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Delay before the same disk problem is reported again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Repairs {
     under_way: BTreeMap<LostAt, Repair>,
     /// Number of reads that wait for repairs under way.
@@ -56,6 +58,7 @@ pub(super) struct Repairs {
     troubles: BTreeMap<GroupId, Instant>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Repair {
     /// The first offset that is not restored yet; `end` is the offset after the last lost one.
     next: Offset,
@@ -72,6 +75,7 @@ struct Repair {
     is_told_in_vain: bool,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Asking {
     member: HostId,
     token: u64,

@@ -17,7 +17,7 @@ use cubecast_core::topics::command::{Command, Op, decode_commands, encode_comman
 use cubecast_core::wire::binary::*;
 use cubecast_core::wire::peer::*;
 use cubecast_decoders::{examples, seating};
-use cubecast_node::config::{Typed, TypedLimits, TypedStorage, TypedWeb};
+use cubecast_node::config::{Typed, TypedLimits, TypedRecording, TypedStorage, TypedWeb};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -310,6 +310,7 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
         reserve,
         shared_by,
     ) = limits;
+    let recording = TypedRecording { last: reserve.clone(), bytes: names_expire_after.clone() };
     Typed {
         node,
         dimension,
@@ -335,5 +336,6 @@ fn typed_of((texts, others, addresses, limits): (Texts, Others, BTreeMap<String,
             names_expire_after,
         },
         storage: TypedStorage { reserve, shared_by },
+        recording,
     }
 }

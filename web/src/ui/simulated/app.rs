@@ -7,14 +7,17 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, File, KeyboardEvent};
 use yew::prelude::*;
 
-use super::mode::{ModeSwitch, use_asked_run};
+use super::file_input::FileInput;
+use super::mode::{ModeSwitch, PageKind, use_asked_run};
 use super::setup::Setup;
 use super::transport::{PlayerCommand, Transport};
-use crate::format::exact_seconds;
+use crate::format::{exact_seconds, grouped};
 use crate::lessons::{self, Lesson, LessonProgress};
 use crate::model::{Act, State, ViewAction};
 use crate::net::browser::{self, Frames, Listener};
-use crate::simulated::{Mode, Permalink, Player, carried, trace};
+use crate::simulated::spec::Recording;
+use crate::simulated::world::ReplayedSoFar;
+use crate::simulated::{Course, Mode, Permalink, Player, Spec, carried, trace};
 use crate::ui::dispatch::{Command, Dispatch};
 use crate::ui::lesson::{LessonCard, LessonCommand, LessonList};
 use crate::ui::page::Page;
@@ -106,6 +109,14 @@ impl Show {
         Ok(show)
     }
 
+    fn of_incident(file: &OpenedFile) -> Show {
+        let spec = Spec { course: Course::Recorded(file.recording.clone()), seed: 0, user_actions: Vec::new() };
+        let mut show = Show::of_link(Permalink { spec, ..Permalink::default() });
+        show.player.pause();
+        file.remarks.iter().for_each(|(tone, text)| show.remark(tone, text.clone()));
+        show
+    }
+
     fn remark(&mut self, tone: &'static str, text: String) {
         self.remarks.push(Remark { tone, text });
     }
@@ -174,6 +185,21 @@ impl Show {
     }
 }
 
+/// How the replay of an incident compares with the recording.
+fn compared(so_far: ReplayedSoFar) -> Html {
+    let ReplayedSoFar { turns, first_difference, problem } = so_far;
+    let turns = grouped(turns);
+    let (tone, text) = match (problem, first_difference) {
+        (Some(problem), _) => ("bad", format!("The replay cannot continue: {problem}.")),
+        (None, Some((node, at))) => {
+            let at_s = exact_seconds(at.0 / 1_000);
+            ("bad", format!("Node {node} did something else at {at_s} s than this replay: do not trust what follows."))
+        }
+        (None, None) => ("good", format!("{turns} turns replayed, each with exactly the recorded effects.")),
+    };
+    html! { <p class={classes!("remark", tone)} data-testid="comparison" data-state={tone}>{words(&text)}</p> }
+}
+
 /// A short text for a mark on the timeline.
 fn act_words(act: &Act) -> String {
     match act {
@@ -207,16 +233,42 @@ pub fn SimulatedApp() -> Html {
     html! { <Stand key={fragment.clone()} fragment={fragment.clone()} /> }
 }
 
-#[derive(Properties, PartialEq)]
-struct StandProps {
-    /// The fragment of the address that requests the run.
-    fragment: String,
+/// An opened incident.
+#[derive(Clone)]
+pub struct OpenedFile {
+    /// Differs for each opened file.
+    pub number: u64,
+    pub recording: Rc<dyn Recording>,
+    /// What is said about it, each with its tone.
+    pub remarks: Rc<[(&'static str, String)]>,
 }
 
-/// The run of one address. Another address creates a new instance.
+impl PartialEq for OpenedFile {
+    fn eq(&self, other: &OpenedFile) -> bool {
+        self.number == other.number
+    }
+}
+
+/// Properties of [`Stand`].
+#[derive(Properties, PartialEq)]
+pub struct StandProps {
+    /// The fragment of the address that requests the run.
+    pub fragment: AttrValue,
+    /// On the page for incidents: the incident, instead of a requested run.
+    #[prop_or_default]
+    pub file: Option<OpenedFile>,
+    /// On the page for incidents: opens another file.
+    #[prop_or_default]
+    pub open: Option<Callback<File>>,
+}
+
+/// The run of one address or file. Another one creates a new instance.
 #[component]
-fn Stand(props: &StandProps) -> Html {
-    let show = use_memo((), |()| RefCell::new(Show::of_address(&props.fragment)));
+pub fn Stand(props: &StandProps) -> Html {
+    let show = use_memo((), |()| {
+        let of_address = || Show::of_address(&props.fragment);
+        RefCell::new(props.file.as_ref().map_or_else(of_address, Show::of_incident))
+    });
     let redraw = use_force_update();
     use_frames(&show, &redraw);
     let change = {
@@ -244,7 +296,7 @@ fn Stand(props: &StandProps) -> Html {
         })
     };
     use_keys(command.clone());
-    let open = {
+    let open_trace = {
         let (show, redraw) = (show.clone(), redraw.clone());
         Callback::from(move |file: File| {
             let (show, redraw, name) = (show.clone(), redraw.clone(), file.name());
@@ -276,6 +328,7 @@ fn Stand(props: &StandProps) -> Html {
                 shown_ms={player.shown_ms()}
                 reached_ms={player.reached_ms()}
                 ends_ms={player.ends_ms()}
+                is_recorded={props.file.is_some()}
                 timeline={player.timeline().clone()}
                 user_actions={spec
                     .user_actions
@@ -286,19 +339,31 @@ fn Stand(props: &StandProps) -> Html {
                 {command}
             />
             <div class="remarks" role="status" data-testid="remarks">
+                { for player.comparison().map(compared) }
                 { for shown.remarks.iter().map(|remark| html! {
                     <p class={classes!("remark", remark.tone)} data-testid="remark">{words(&remark.text)}</p>
                 }) }
             </div>
-            <Setup key={format!("{}-{}", spec.course.name(), spec.seed)} spec={spec.clone()} go={go.clone()} {open} />
+            if let Some(open) = &props.open {
+                <FileInput label="Open another incident" accept=".incident" testid="incident-file" open={open.clone()} />
+            } else {
+                <Setup
+                    key={format!("{}-{}", spec.course.name(), spec.seed)}
+                    spec={spec.clone()}
+                    go={go.clone()}
+                    open={open_trace}
+                />
+            }
         </>
     };
     let pace = Pace { factor: player.speed().factor(), stands: player.mode() != Mode::Playing, turn: player.turn() };
     let guide = match &shown.lesson {
+        _ if props.file.is_some() => Html::default(),
         Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} command={learn} /> },
         None => html! { <LessonList choose={go.reform(link_to)} /> },
     };
-    let mode_switch = html! { <ModeSwitch live={None::<State>} /> };
+    let page = if props.file.is_some() { PageKind::Incident } else { PageKind::Simulated };
+    let mode_switch = html! { <ModeSwitch live={None::<State>} {page} /> };
     html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {time} {guide} {pace} /> }
 }
 
@@ -362,7 +427,10 @@ fn use_address(show: &Show) {
     use_effect_with(
         (stands_at, link.spec.user_actions.len(), link.topic.clone(), link.selection, link.lesson.clone()),
         move |_| {
-            // An address that is too long could not be read, so the previous one stays.
+            // No address can contain an incident. One that is too long could not be read, so the previous one stays.
+            if matches!(link.spec.course, Course::Recorded(_)) {
+                return;
+            }
             if let Ok(fragment) = link.write_short() {
                 browser::write_fragment(&fragment);
             }

@@ -1,5 +1,5 @@
-//! Live and simulated mode are two pages, so that the live page does not load the simulator; this file switches between
-//! them.
+//! Live, simulated and recorded clusters have pages of their own, so that the live page loads no simulator and the
+//! simulated page nothing for incidents. This file switches between them.
 
 use web_sys::js_sys;
 use yew::prelude::*;
@@ -9,9 +9,36 @@ use crate::net::browser::{self, Listener};
 use crate::simulated::address::WORD;
 use crate::simulated::{Permalink, carried};
 
-/// Relative paths between the two pages.
+/// The pages of the dashboard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PageKind {
+    #[default]
+    Live,
+    Simulated,
+    Incident,
+}
+
+/// The path from the live page.
 const SIMULATED_PAGE: &str = "simulated/index.html";
-const LIVE_PAGE: &str = "../index.html";
+
+impl PageKind {
+    /// The pages as the switch shows them: word, test id, and path from the live page.
+    const ALL: [(PageKind, &str, &str, &str); 3] = [
+        (PageKind::Live, "Live", "mode-live", "index.html"),
+        (PageKind::Simulated, "Simulated", "mode-simulated", SIMULATED_PAGE),
+        (PageKind::Incident, "Incident", "mode-incident", "incident/index.html"),
+    ];
+
+    /// The address of a page, as a link on this one.
+    fn link_to(self, page: PageKind, path: &str) -> String {
+        let fragment = if page == PageKind::Simulated { WORD } else { "live" };
+        match self {
+            _ if self == page => format!("#{fragment}"),
+            PageKind::Live => format!("{path}#{fragment}"),
+            PageKind::Simulated | PageKind::Incident => format!("../{path}"),
+        }
+    }
+}
 
 /// If the live page's address requests a simulation, goes to the simulated page.
 pub fn go_on_where_asked() {
@@ -41,15 +68,16 @@ pub fn use_asked_run() -> String {
 /// Properties of [`ModeSwitch`].
 #[derive(Properties, PartialEq)]
 pub struct ModeSwitchProps {
-    /// The state of the live page; `None` on the simulated page.
+    /// The state of the live page; `None` on the other pages.
     pub live: Option<State>,
+    /// This page.
+    #[prop_or_default]
+    pub page: PageKind,
 }
 
-/// The switch between the two pages.
+/// The switch between the pages.
 #[component]
 pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
-    let current = |is_current: bool| if is_current { Some("page") } else { None };
-    let is_live = props.live.is_some();
     let known = props.live.clone().filter(|state| state.cluster.dimension.is_some());
     let fork = known.map(|state| {
         let onclick = Callback::from(move |_: MouseEvent| simulate(&state));
@@ -58,22 +86,17 @@ pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
         }
     });
     html! {
-        <nav class="modes" aria-label="Live or simulated">
+        <nav class="modes" aria-label="Live, simulated or recorded">
             <span class="switch">
-                <a
-                    href={if is_live { "#live" } else { LIVE_PAGE }}
-                    data-testid="mode-live"
-                    aria-current={current(is_live)}
-                >
-                    {"Live"}
-                </a>
-                <a
-                    href={if is_live { format!("{SIMULATED_PAGE}#{WORD}") } else { format!("#{WORD}") }}
-                    data-testid="mode-simulated"
-                    aria-current={current(!is_live)}
-                >
-                    {"Simulated"}
-                </a>
+                { for PageKind::ALL.into_iter().map(|(page, word, testid, path)| html! {
+                    <a
+                        href={props.page.link_to(page, path)}
+                        data-testid={testid}
+                        aria-current={(page == props.page).then_some("page")}
+                    >
+                        {word}
+                    </a>
+                }) }
             </span>
             {fork}
         </nav>

@@ -2,9 +2,10 @@
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::visible::visible;
-use web_sys::{DragEvent, File, HtmlInputElement};
+use web_sys::File;
 use yew::prelude::*;
 
+use super::file_input::{FileInput, use_drop};
 use crate::simulated::{Course, Permalink, Spec, catalogue};
 use crate::ui::field::{on_choice, on_text, setter, use_refused};
 use crate::ui::words::{plain_words, shortened, words};
@@ -25,7 +26,6 @@ pub fn Setup(props: &SetupProps) -> Html {
     let bits = use_state(|| props.spec.dimension_bits());
     let seed = use_state(|| props.spec.seed.to_string());
     let refused = use_refused(((*name).clone(), *bits, (*seed).clone()));
-    let is_over = use_state(|| false);
     let onsubmit = {
         let (name, bits, seed, refused, go) = (name.clone(), *bits, seed.clone(), refused.clone(), props.go.clone());
         Callback::from(move |event: SubmitEvent| {
@@ -46,40 +46,15 @@ pub fn Setup(props: &SetupProps) -> Html {
         (_, None) => props.spec.course.about().to_owned(),
     };
     let is_own = *name == props.spec.course.name() && catalogue::scenario(&name).is_none() && *name != "quiet";
-    let open_chosen = props.open.clone();
-    let onchange = Callback::from(move |event: Event| {
-        let input = event.target_unchecked_into::<HtmlInputElement>();
-        if let Some(file) = input.files().and_then(|files| files.get(0)) {
-            open_chosen.emit(file);
-        }
-        // Cleared, so that the same file can be chosen again.
-        input.set_value("");
-    });
-    let over = |over: bool| {
-        let is_over = is_over.clone();
-        Callback::from(move |event: DragEvent| {
-            event.prevent_default();
-            is_over.set(over);
-        })
-    };
-    let ondrop = {
-        let (open, is_over) = (props.open.clone(), is_over.clone());
-        Callback::from(move |event: DragEvent| {
-            event.prevent_default();
-            is_over.set(false);
-            if let Some(file) = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0)) {
-                open.emit(file);
-            }
-        })
-    };
+    let drop = use_drop(&props.open);
     html! {
         <form
-            class={classes!("setup", is_over.then_some("is-over"))}
+            class={classes!("setup", drop.is_over.then_some("is-over"))}
             data-testid="setup"
             {onsubmit}
-            ondragover={over(true)}
-            ondragleave={over(false)}
-            {ondrop}
+            ondragover={drop.ondragover}
+            ondragleave={drop.ondragleave}
+            ondrop={drop.ondrop}
         >
             <label>{"Scenario"}
                 <select data-testid="scenario" onchange={on_choice(set_name)}>
@@ -114,10 +89,12 @@ pub fn Setup(props: &SetupProps) -> Html {
                 />
             </label>
             <button type="submit" class="chip" data-testid="new-run">{"New run"}</button>
-            <label class="chip file">
-                {"Open a trace"}
-                <input type="file" accept=".json,application/json" data-testid="trace-file" {onchange} />
-            </label>
+            <FileInput
+                label="Open a trace"
+                accept=".json,application/json"
+                testid="trace-file"
+                open={props.open.clone()}
+            />
             <p class="aside">
                 {words(&about)}
                 {" "}

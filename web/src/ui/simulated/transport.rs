@@ -86,6 +86,8 @@ pub struct TransportProps {
     pub shown_ms: u64,
     pub reached_ms: u64,
     pub ends_ms: Option<u64>,
+    /// Whether this is an incident, which cannot be changed or linked.
+    pub is_recorded: bool,
     pub timeline: Shared<Timeline>,
     pub user_actions: Vec<(u64, String)>,
     /// The last change of time, announced to screen readers.
@@ -153,19 +155,21 @@ pub fn Transport(props: &TransportProps) -> Html {
                     }) }
                 </select>
                 <span class="apart">
-                    if has_future {
+                    if has_future && !props.is_recorded {
                         <button type="button" class="chip" data-testid="fork" onclick={command(PlayerCommand::Fork)}>
                             {"Fork here"}
                         </button>
                     }
-                    <button
-                        type="button"
-                        class="chip"
-                        data-testid="copy-link"
-                        onclick={command(PlayerCommand::CopyLink)}
-                    >
-                        {"Copy link"}
-                    </button>
+                    if !props.is_recorded {
+                        <button
+                            type="button"
+                            class="chip"
+                            data-testid="copy-link"
+                            onclick={command(PlayerCommand::CopyLink)}
+                        >
+                            {"Copy link"}
+                        </button>
+                    }
                 </span>
             </div>
             <div class="foot">

@@ -1,0 +1,292 @@
+//! Replays recordings: one host turn by turn, and all hosts of an incident in the order of their clocks.
+//!
+//! A replay carries out nothing. Whoever asks for the next turn sees its effects and the node's state after it.
+
+use std::collections::BTreeMap;
+
+use super::digest;
+use super::incident::{Incident, IncidentError};
+use super::segment::{Cursor, Segment, SegmentError, Turn};
+use crate::identity::HostId;
+use crate::io::{Effect, Input};
+use crate::node::{Node, SavedStateError};
+use crate::seating::Seating;
+use crate::time::{Now, Timestamp};
+
+/// A host whose recording ends this long before the incident's end, in microseconds, was down then: a node that runs has
+/// a turn at least every quarter of a second.
+const SILENCE_US: u64 = 2_000_000;
+
+/// How a replay of one host compares with its recording.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Comparison {
+    /// The number of turns replayed.
+    pub turns: u64,
+    /// The number of turns whose effects differ from the recorded ones.
+    pub different_turns: u64,
+    /// The number of saved states that were compared with the replayed state at the same moment.
+    pub states: u64,
+    /// The number of these that differ.
+    pub different_states: u64,
+    /// When the first difference was seen.
+    pub first_difference: Option<Timestamp>,
+}
+
+impl Comparison {
+    /// Whether everything that was compared was equal.
+    pub fn is_equal(&self) -> bool {
+        self.different_turns == 0 && self.different_states == 0
+    }
+}
+
+/// Why a recording cannot be replayed further.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("node {host}: {why}")]
+    Segment { host: HostId, why: SegmentError },
+    #[error("node {host}: {why}")]
+    State { host: HostId, why: SavedStateError },
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
+}
+
+/// Something that a host did.
+#[derive(Debug)]
+pub enum Step {
+    /// The recording of a process begins: its node has the saved state.
+    Began { process: u64 },
+    /// A turn.
+    Turned { inputs: Vec<Input>, effects: Vec<Effect>, is_equal: bool },
+    /// The recording of a process ends, and the host is down.
+    Ended,
+}
+
+/// A step of one of the hosts, and its time on the incident's clock.
+#[derive(Debug)]
+pub struct HostStep {
+    pub host: HostId,
+    pub at: Timestamp,
+    pub step: Step,
+}
+
+/// A host while it is replayed.
+struct HostReplay {
+    host: HostId,
+    segments: Vec<Segment>,
+    /// For each segment, the difference between the wall clock and the monotonic clock. It is that of the beginning of
+    /// the process's recording, so changes of the wall clock cannot turn back the time.
+    offsets: Vec<u64>,
+    /// When the last turn of each segment was.
+    ends: Vec<Timestamp>,
+    /// The segment of the next turn.
+    segment: usize,
+    cursor: Cursor,
+    node: Option<Node>,
+    next: Next,
+    comparison: Comparison,
+    buffer: Vec<u8>,
+}
+
+/// What comes next, and when.
+enum Next {
+    Begin(Timestamp),
+    Turn(Timestamp, Turn),
+    End(Timestamp),
+    Nothing,
+}
+
+/// The hosts of an incident while they are replayed.
+pub struct Replay {
+    seating: Seating,
+    hosts: BTreeMap<HostId, HostReplay>,
+    begins: Timestamp,
+    ends: Timestamp,
+    now: Timestamp,
+}
+
+impl Replay {
+    /// Opens an incident, before its first moment.
+    pub fn open(incident: &Incident) -> Result<Replay, ReplayError> {
+        let mut hosts = BTreeMap::new();
+        for recording in incident.hosts.iter().filter(|recording| !recording.segments.is_empty()) {
+            hosts.insert(recording.host, HostReplay::new(recording.host, recording.read()?)?);
+        }
+        let begins = hosts.values().filter_map(HostReplay::begins).max().ok_or(IncidentError::Empty)?;
+        let ends = hosts.values().filter_map(HostReplay::ends).max().ok_or(IncidentError::Empty)?;
+        for host in hosts.values_mut() {
+            host.next = host.find_next(ends)?;
+        }
+        Ok(Replay { seating: incident.seating.clone(), hosts, begins, ends, now: Timestamp(0) })
+    }
+
+    /// The hosts of the cluster.
+    pub fn seating(&self) -> &Seating {
+        &self.seating
+    }
+
+    /// The first moment at which every recorded host that was up then is known.
+    pub fn begins(&self) -> Timestamp {
+        self.begins
+    }
+
+    /// The time of the last recorded turn.
+    pub fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    /// The time of the last step.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The node of a host in its present state; `None` while the host is down or not recorded.
+    pub fn node(&self, host: HostId) -> Option<&Node> {
+        self.hosts.get(&host)?.node.as_ref()
+    }
+
+    /// For each recorded host, how the replay so far compares with the recording.
+    pub fn comparisons(&self) -> impl Iterator<Item = (HostId, &Comparison)> {
+        self.hosts.iter().map(|(host, replay)| (*host, &replay.comparison))
+    }
+
+    /// When the next step is.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.hosts.values().filter_map(|host| host.next.at()).min()
+    }
+
+    /// Carries out the next step; `None` at the end. An error ends the replay of its host.
+    pub fn step(&mut self) -> Result<Option<HostStep>, ReplayError> {
+        let next = self.hosts.values_mut().filter_map(|host| Some((host.next.at()?, host)));
+        let Some((at, host)) = next.min_by_key(|(at, host)| (*at, host.host)) else { return Ok(None) };
+        self.now = at;
+        let step = host.step(self.ends)?;
+        Ok(Some(HostStep { host: host.host, at, step }))
+    }
+}
+
+impl Next {
+    fn at(&self) -> Option<Timestamp> {
+        match self {
+            Next::Begin(at) | Next::Turn(at, _) | Next::End(at) => Some(*at),
+            Next::Nothing => None,
+        }
+    }
+}
+
+impl HostReplay {
+    fn new(host: HostId, segments: Vec<Segment>) -> Result<HostReplay, ReplayError> {
+        let mut offsets: Vec<u64> = Vec::new();
+        for (at, segment) in segments.iter().enumerate() {
+            let Now { monotonic, wall } = segment.head.began;
+            let is_same_process = at > 0 && segments[at - 1].head.process == segment.head.process;
+            offsets.push(if is_same_process { offsets[at - 1] } else { wall.0.wrapping_sub(monotonic.0) });
+        }
+        let error = |why| ReplayError::Segment { host, why };
+        let ends = segments.iter().zip(&offsets).map(|(segment, offset)| Ok(on_clock(segment.ends()?, *offset)));
+        let ends = ends.collect::<Result<_, _>>().map_err(error)?;
+        let cursor = segments[0].begin();
+        let (node, comparison, buffer) = (None, Comparison::default(), Vec::new());
+        Ok(HostReplay {
+            host,
+            segments,
+            offsets,
+            ends,
+            segment: 0,
+            cursor,
+            node,
+            next: Next::Nothing,
+            comparison,
+            buffer,
+        })
+    }
+
+    fn begins(&self) -> Option<Timestamp> {
+        Some(on_clock(self.segments.first()?.head.began, *self.offsets.first()?))
+    }
+
+    fn ends(&self) -> Option<Timestamp> {
+        self.ends.last().copied()
+    }
+
+    fn step(&mut self, incident_ends: Timestamp) -> Result<Step, ReplayError> {
+        let step = match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Begin(_) => {
+                self.enter_segment()?;
+                Step::Began { process: self.segments[self.segment].head.process }
+            }
+            Next::Turn(at, turn) => self.turn(at, turn),
+            Next::End(_) => {
+                self.node = None;
+                Step::Ended
+            }
+            Next::Nothing => Step::Ended,
+        };
+        self.next = self.find_next(incident_ends)?;
+        Ok(step)
+    }
+
+    fn turn(&mut self, at: Timestamp, turn: Turn) -> Step {
+        let Some(node) = &mut self.node else { return Step::Ended };
+        let effects = node.handle(turn.now, turn.inputs.clone());
+        let is_equal = digest(&effects, &mut self.buffer) == turn.digest;
+        self.comparison.turns += 1;
+        self.comparison.different_turns += u64::from(!is_equal);
+        if !is_equal {
+            self.comparison.first_difference.get_or_insert(at);
+        }
+        Step::Turned { inputs: turn.inputs, effects, is_equal }
+    }
+
+    /// Restores the state with which the current segment begins.
+    fn enter_segment(&mut self) -> Result<(), ReplayError> {
+        let segment = &self.segments[self.segment];
+        let node = Node::restore(&segment.head.state).map_err(|why| ReplayError::State { host: self.host, why })?;
+        self.node = Some(node);
+        self.cursor = segment.begin();
+        Ok(())
+    }
+
+    fn find_next(&mut self, incident_ends: Timestamp) -> Result<Next, ReplayError> {
+        if self.node.is_none() {
+            return Ok(self.begin_of(self.segment));
+        }
+        loop {
+            let segment = &self.segments[self.segment];
+            let turn = segment.next(&mut self.cursor).map_err(|why| ReplayError::Segment { host: self.host, why })?;
+            if let Some(turn) = turn {
+                return Ok(Next::Turn(on_clock(turn.now, self.offsets[self.segment]), turn));
+            }
+            let ended = self.ends[self.segment];
+            self.segment += 1;
+            match self.segments.get(self.segment) {
+                Some(later) if later.continues(segment) => self.compare_state()?,
+                Some(_) => return Ok(Next::End(ended)),
+                None if incident_ends.0.saturating_sub(ended.0) > SILENCE_US => return Ok(Next::End(ended)),
+                None => return Ok(Next::Nothing),
+            }
+        }
+    }
+
+    fn begin_of(&self, segment: usize) -> Next {
+        match (self.segments.get(segment), self.offsets.get(segment)) {
+            (Some(later), Some(offset)) => Next::Begin(on_clock(later.head.began, *offset)),
+            _ => Next::Nothing,
+        }
+    }
+
+    /// Compares the node's state with the one with which the current segment begins, and continues with the latter.
+    fn compare_state(&mut self) -> Result<(), ReplayError> {
+        let head = &self.segments[self.segment].head;
+        let is_equal = self.node.as_ref().and_then(Node::save).is_some_and(|state| state == head.state);
+        self.comparison.states += 1;
+        self.comparison.different_states += u64::from(!is_equal);
+        if !is_equal {
+            self.comparison.first_difference.get_or_insert(on_clock(head.began, self.offsets[self.segment]));
+        }
+        self.enter_segment()
+    }
+}
+
+fn on_clock(now: Now, offset: u64) -> Timestamp {
+    Timestamp(now.monotonic.0.wrapping_add(offset))
+}
