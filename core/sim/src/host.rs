@@ -53,6 +53,8 @@ pub(super) struct Host {
     pub life: u64,
     /// The process is stopped until then; its inputs wait.
     pub hung_until: Option<Instant>,
+    /// How far the monotonic clock is ahead of the cluster's, in microseconds. 0 unless the host was resumed.
+    pub monotonic_ahead_us: u64,
     /// Error of the wall clock in microseconds.
     pub clock_error_us: i64,
     /// The earliest wake-up on the agenda.
@@ -80,6 +82,7 @@ impl Host {
             peers_allowed: true,
             life: 0,
             hung_until: None,
+            monotonic_ahead_us: 0,
             clock_error_us: 0,
             wakes_at: None,
             filled_from_outside: false,
@@ -87,6 +90,17 @@ impl Host {
             recording: None,
             refused: None,
         }
+    }
+
+    /// An instant of the cluster's clock on this host's monotonic clock.
+    pub fn on_its_clock(&self, at: Instant) -> Instant {
+        Instant(at.0.wrapping_add(self.monotonic_ahead_us))
+    }
+
+    /// When the process wants its next turn, on the cluster's clock.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.node.as_ref()?.next_deadline()?;
+        Some(Instant(deadline.0.saturating_sub(self.monotonic_ahead_us)))
     }
 
     /// Ends the process. Its memory and its unfinished disk operations are lost.

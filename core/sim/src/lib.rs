@@ -38,7 +38,7 @@ mod simulation;
 pub mod trace;
 mod traffic;
 
-pub use cluster::{Cluster, ClusterConfig, EPOCH};
+pub use cluster::{Cluster, ClusterConfig, EPOCH, Resumed};
 pub use disk::{CrashLeft, Damage, Disk, Lost, RESERVE, Undetected, WriteFailed};
 pub use fault::{DamagedRow, Fault, FaultClass, UnknownFaultClass};
 pub use network::{EdgeConditions, FrameCounts};

@@ -121,12 +121,13 @@ impl Simulation {
         let mut cluster = Cluster::with(ClusterConfig { keep_events: true, ..ClusterConfig::new(dimension, seed) });
         settle(&mut cluster);
         cluster.take_touched();
+        Simulation::with_guests(cluster, seed)
+    }
+
+    /// This cluster without clients, faults or an end, for guests.
+    pub fn with_guests(cluster: Cluster, seed: u64) -> Simulation {
         let began = cluster.now();
-        let nobody = Workload::new(
-            &Seating::founding(dimension),
-            Load { clients: 0, passing_topics: 0, ..Load::default() },
-            seed,
-        );
+        let nobody = Workload::new(cluster.seating(), Load { clients: 0, passing_topics: 0, ..Load::default() }, seed);
         Simulation {
             scenario: "quiet".into(),
             seed,

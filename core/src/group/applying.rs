@@ -6,7 +6,7 @@ use raft::eraftpb::{Entry, EntryType, Snapshot};
 use super::{Group, GroupEffect, MemberChange, TopicChange, message};
 use crate::bugs::Bug;
 use crate::names::Offset;
-use crate::store::{Checkpoint, Write};
+use crate::store::{Checkpoint, HardState, Write};
 use crate::topics::{Change, command};
 
 impl Group {
@@ -118,15 +118,30 @@ impl Group {
         }
     }
 
-    fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
+    /// The writes that make an empty disk equal to this member's state, except messages.
+    pub fn as_writes(&self) -> Vec<Write> {
+        let (group, checkpoint, raft) = (self.id, self.checkpoint(), self.raw.raft.hard_state());
+        let state = HardState { term: raft.term, vote: raft.vote, commit: raft.commit };
+        let entries = self.raw.store().log_entries().collect();
+        let log = [Write::HardState { group, state }, Write::Append { group, entries }];
+        let founded = checkpoint.index > 0;
+        let checkpoint = Write::Checkpoint { group, checkpoint, drop_log_through: 0, clear_log: true };
+        founded.then_some(checkpoint).into_iter().chain(log).collect()
+    }
+
+    /// The state at the last applied entry.
+    fn checkpoint(&self) -> Checkpoint {
         let (index, term) = self.raw.store().applied();
         let members = self.raw.store().members();
         let (voters, learners) = (message::members(members.get_voters()), message::members(members.get_learners()));
-        let state = self.topics.encode();
-        self.checkpoint_index = index;
-        self.checkpoint_bytes = state.len() as u64;
+        Checkpoint { index, term, voters, learners, state: self.topics.encode() }
+    }
+
+    fn write_checkpoint(&mut self, drop_log_through: u64, clear_log: bool) {
+        let checkpoint = self.checkpoint();
+        self.checkpoint_index = checkpoint.index;
+        self.checkpoint_bytes = checkpoint.state.len() as u64;
         self.log_bytes_since_checkpoint = 0;
-        let checkpoint = Checkpoint { index, term, voters, learners, state };
         self.effects.push(GroupEffect::Write(Write::Checkpoint {
             group: self.id,
             checkpoint,

@@ -113,6 +113,11 @@ impl LogView {
         self.entries.back().map_or(self.dropped.0, |entry| entry.index)
     }
 
+    /// The entries in memory.
+    pub fn log_entries(&self) -> impl Iterator<Item = LogEntry> {
+        self.entries.iter().cloned().map(message::entry_from_raft)
+    }
+
     /// The number of entries in memory.
     pub fn entry_count(&self) -> u64 {
         self.entries.len() as u64

@@ -147,6 +147,11 @@ impl Lifecycle {
         matches!(self.phase, Phase::Paused { .. } | Phase::Crashed { .. } | Phase::Reopening { .. })
     }
 
+    /// Whether the node has crashed by a requested fault and has not read its disk again.
+    pub fn is_crashed(&self) -> bool {
+        matches!(self.phase, Phase::Crashed { .. } | Phase::Reopening { .. })
+    }
+
     /// Whether the node does not know its identity yet. It then has no groups.
     pub fn is_joining(&self) -> bool {
         matches!(self.phase, Phase::Joining(_))
@@ -260,7 +265,12 @@ impl Lifecycle {
     }
 
     fn write_record(&self, out: &mut Out) {
-        out.write(Write::Identity(self.record.clone()));
+        out.write(self.as_write());
+    }
+
+    /// The write of the node's record.
+    pub fn as_write(&self) -> Write {
+        Write::Identity(self.record.clone())
     }
 
     /// Repeats the introductions without an answer.

@@ -66,9 +66,9 @@ use serde::{Deserialize, Serialize};
 use crate::bugs::Bug;
 use crate::group::{Group, TICK, check_entry};
 use crate::identity::{GroupId, HostId, Incarnation, Member};
-use crate::io::{Effect, Input};
+use crate::io::{ConnectionId, Effect, Input};
 use crate::states::StorageState;
-use crate::store::{Recovered, recovery};
+use crate::store::{ReadMessages, Recovered, Write, recovery};
 use crate::time::{Instant, Now};
 use crate::wire::answer::{ClusterView, NodeStatus};
 use altered::Altered;
@@ -109,6 +109,19 @@ pub struct Node {
     next_housekeeping: Instant,
     /// The last turn reached its limit of rounds.
     unsettled: bool,
+}
+
+/// What a node awaits from its surroundings.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Awaits {
+    /// The number of the last batch that it emitted.
+    pub written: u64,
+    /// Reads that were not answered.
+    pub reads: Vec<ReadMessages>,
+    /// The disk is to be read again; `true`: after it is erased.
+    pub reopened: Option<bool>,
+    /// Connections of clients that were not closed.
+    pub connections: Vec<ConnectionId>,
 }
 
 /// Why bytes are not the saved state of a node.
@@ -160,6 +173,27 @@ impl Node {
         let mut node: Node = postcard::from_bytes(state)?;
         node.view.groups.iter_mut().for_each(Group::restored);
         Ok(node)
+    }
+
+    /// The writes that make an empty disk equal to this node's state, except messages.
+    pub fn as_writes(&self) -> Vec<Write> {
+        let groups = self.view.groups.iter().flat_map(Group::as_writes);
+        std::iter::once(self.view.lifecycle.as_write()).chain(groups).chain(self.outbox.as_writes()).collect()
+    }
+
+    /// Whether the node accepts connections of neighbours.
+    pub fn allows_peers(&self) -> bool {
+        !self.view.lifecycle.is_crashed()
+    }
+
+    /// What this node awaits from its surroundings, so that others can continue with it.
+    pub fn awaits(&self) -> Awaits {
+        Awaits {
+            written: self.out.batch() - 1,
+            reads: self.replica_server.reads_under_way(),
+            reopened: self.view.lifecycle.reopens(),
+            connections: self.coordinator.connections(),
+        }
     }
 
     /// The time of the last turn.

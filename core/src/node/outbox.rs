@@ -53,6 +53,11 @@ struct Item {
 }
 
 impl Outbox {
+    /// The writes of all items.
+    pub fn as_writes(&self) -> impl Iterator<Item = Write> {
+        self.items.iter().map(|(id, item)| Write::OutboxPut { id: *id, command: item.command.clone() })
+    }
+
     /// The publishes found on disk, by their ids.
     pub fn restore(now: Instant, found: Vec<(u64, Command)>, bugs: Bugs, out: &mut Out) -> Outbox {
         let mut outbox = Outbox::default();

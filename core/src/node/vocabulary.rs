@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::{GroupId, HostId, Member, TraceId};
 use crate::names::{Offset, SubscriberId, TopicId, TopicName};
 use crate::records::StoredMessage;
+use crate::store::{ReadId, ReadMessages};
 use crate::wire::answer::Message;
 use crate::wire::client::Registry;
 
@@ -89,6 +90,14 @@ pub(super) struct ReadRange {
     pub end: Offset,
     pub max_messages: u32,
     pub max_bytes: u64,
+}
+
+impl ReadRange {
+    /// The read of this range from the disk.
+    pub fn as_read(&self, read: ReadId) -> ReadMessages {
+        let ReadRange { group, topic, from, end, max_messages, max_bytes } = *self;
+        ReadMessages { read, group, topic, from, end, max_messages, max_bytes }
+    }
 }
 
 /// The move of a cursor past the messages from `from` to before `to`.

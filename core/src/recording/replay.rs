@@ -11,7 +11,8 @@ use crate::identity::HostId;
 use crate::io::{Effect, Input};
 use crate::node::{Node, SavedStateError};
 use crate::seating::Seating;
-use crate::time::{Now, Timestamp};
+use crate::store::Write;
+use crate::time::{Instant, Now, Timestamp};
 
 /// A host whose recording ends this long before the incident's end, in microseconds, was down then: a node that runs has
 /// a turn at least every quarter of a second.
@@ -82,6 +83,8 @@ struct HostReplay {
     segment: usize,
     cursor: Cursor,
     node: Option<Node>,
+    /// What the last process left on the disk.
+    disk: Vec<Write>,
     next: Next,
     comparison: Comparison,
     buffer: Vec<u8>,
@@ -144,6 +147,24 @@ impl Replay {
         self.hosts.get(&host)?.node.as_ref()
     }
 
+    /// Takes a host's node out of the replay, which cannot go on after this.
+    pub fn take_node(&mut self, host: HostId) -> Option<Node> {
+        self.hosts.get_mut(&host)?.node.take()
+    }
+
+    /// The clocks of a recorded host at a moment of the incident.
+    pub fn clocks(&self, host: HostId, at: Timestamp) -> Option<Now> {
+        let host = self.hosts.get(&host)?;
+        let offset = *host.offsets.get(host.segment).or(host.offsets.last())?;
+        Some(Now { monotonic: Instant(at.0.wrapping_sub(offset)), wall: at })
+    }
+
+    /// What the disk of a host contains while its process does not run, except messages: the state with which the
+    /// process ended.
+    pub fn disk_of(&self, host: HostId) -> &[Write] {
+        self.hosts.get(&host).map_or(&[], |host| &host.disk)
+    }
+
     /// For each recorded host, how the replay so far compares with the recording.
     pub fn comparisons(&self) -> impl Iterator<Item = (HostId, &Comparison)> {
         self.hosts.iter().map(|(host, replay)| (*host, &replay.comparison))
@@ -185,7 +206,7 @@ impl HostReplay {
         let ends = segments.iter().zip(&offsets).map(|(segment, offset)| Ok(on_clock(segment.ends()?, *offset)));
         let ends = ends.collect::<Result<_, _>>().map_err(error)?;
         let cursor = segments[0].begin();
-        let (node, comparison, buffer) = (None, Comparison::default(), Vec::new());
+        let (node, disk, comparison, buffer) = (None, Vec::new(), Comparison::default(), Vec::new());
         Ok(HostReplay {
             host,
             segments,
@@ -194,6 +215,7 @@ impl HostReplay {
             segment: 0,
             cursor,
             node,
+            disk,
             next: Next::Nothing,
             comparison,
             buffer,
@@ -216,7 +238,7 @@ impl HostReplay {
             }
             Next::Turn(at, turn) => self.turn(at, turn),
             Next::End(_) => {
-                self.node = None;
+                self.disk = self.node.take().map(|node| node.as_writes()).unwrap_or_default();
                 Step::Ended
             }
             Next::Nothing => Step::Ended,

@@ -67,6 +67,9 @@ pub struct Segment {
     turns_at: usize,
 }
 
+/// The time, the encoded inputs and the digest of a turn.
+type Part<'s> = (Now, &'s [u8], u32);
+
 /// The position of a reader in a segment's turns.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
@@ -139,7 +142,7 @@ impl Segment {
     }
 
     /// The time, encoded inputs and digest of the turn at a position, which moves behind it.
-    fn next_part(&self, cursor: &mut Cursor) -> Result<Option<(Now, &[u8], u32)>, SegmentError> {
+    fn next_part(&self, cursor: &mut Cursor) -> Result<Option<Part<'_>>, SegmentError> {
         let at = cursor.at;
         let Some(length) = self.bytes.get(at..).and_then(word) else { return Ok(None) };
         let length = length as usize;

@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
             return Err(BadAddress::Form(shortened(form)));
         }
         let (seed, at_ms) = (self.number("seed")?.unwrap_or(1), self.number("t")?);
-        let spec = Spec { course: self.course()?, seed, user_actions: self.user_actions()? };
+        let spec = Spec { course: self.course()?, seed, forked_at_ms: None, user_actions: self.user_actions()? };
         Ok(Permalink {
             selection: self.get("select").map(|text| selection(text, spec.dimension_bits())).transpose()?,
             spec,

@@ -6,7 +6,7 @@
 
 use super::film::Film;
 use super::session::Session;
-use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
+use super::spec::{LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
 use super::timeline::Timeline;
 use super::world::ReplayedSoFar;
 use crate::model::shared::Shared;
@@ -106,8 +106,6 @@ pub enum Refused {
     TooMany,
     #[error("A run ends after ten virtual minutes. Rewind, or start another run.")]
     Over,
-    #[error("This is a recording: nothing can be done in it.")]
-    Recorded,
 }
 
 impl Player {
@@ -195,6 +193,11 @@ impl Player {
         }
     }
 
+    /// Whether the displayed instant is one of an incident, and not of a simulation.
+    pub fn is_recorded(&self) -> bool {
+        self.session.is_recorded()
+    }
+
     /// For an incident: how the replay so far compares with the recording.
     pub fn comparison(&self) -> Option<ReplayedSoFar> {
         self.session.comparison()
@@ -251,7 +254,7 @@ impl Player {
         let sight = |state: &State| (state.traffic.seen, state.feed.entries.front().map(|entry| entry.number));
         let before = sight(self.session.state());
         for _ in 0..LONGEST_STEP_MS {
-            if self.session.now_ms() >= LONGEST_MS {
+            if self.session.now_ms() >= self.longest_ms() {
                 break;
             }
             self.tick();
@@ -278,11 +281,15 @@ impl Player {
         self.turn += 1;
     }
 
-    /// Discards the future after the displayed instant.
+    /// Discards the future after the displayed instant. An incident becomes a simulation of the recorded nodes.
     pub fn fork(&mut self) {
         self.settle();
         let now_ms = self.session.now_ms();
         self.spec = self.spec.until(now_ms);
+        if self.session.is_recorded() {
+            self.spec.forked_at_ms = Some(now_ms);
+            self.session.fork();
+        }
         self.timeline.change().cut(now_ms);
         self.film.cut(now_ms);
     }
@@ -295,9 +302,6 @@ impl Player {
     /// Executes user actions with delays in milliseconds after the displayed instant, which must be ascending; discards
     /// the future. Errors: the run is full or over.
     pub fn act_later(&mut self, acts: Vec<(u64, Act)>) -> Result<(), Refused> {
-        if matches!(self.spec.course, Course::Recorded(_)) {
-            return Err(Refused::Recorded);
-        }
         self.fork();
         if self.spec.user_actions.len() + acts.len() > MAX_USER_ACTIONS {
             return Err(Refused::TooMany);
@@ -351,7 +355,7 @@ impl Player {
     fn go_on(&mut self, virtual_ms: f64, has_time: &mut dyn FnMut() -> bool) {
         self.due_ms += virtual_ms;
         while self.due_ms >= 1.0 {
-            if self.session.now_ms() >= LONGEST_MS {
+            if self.session.now_ms() >= self.longest_ms() {
                 return self.set_mode(Mode::Paused);
             }
             if !has_time() {
@@ -362,6 +366,12 @@ impl Player {
             self.due_ms -= 1.0;
             self.tick();
         }
+    }
+
+    /// Where time stops: nothing is known after the end of an incident.
+    fn longest_ms(&self) -> u64 {
+        let ends_ms = self.session.ends_ms().filter(|_| self.session.is_recorded());
+        ends_ms.map_or(LONGEST_MS, |ends_ms| ends_ms.min(LONGEST_MS))
     }
 
     fn seek_and(&mut self, to_ms: u64, then_play: bool) {
@@ -399,6 +409,9 @@ impl Player {
     /// Executes the user actions of the current instant, and updates timeline and film.
     fn arrive(&mut self) {
         let now_ms = self.session.now_ms();
+        if self.session.is_recorded() && self.spec.forked_at_ms.is_some_and(|forked_at_ms| forked_at_ms <= now_ms) {
+            self.session.fork();
+        }
         while let Some(user_action) =
             self.spec.user_actions.get(self.next_user_action).filter(|user_action| user_action.at_ms <= now_ms)
         {

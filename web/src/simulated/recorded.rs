@@ -1,17 +1,21 @@
 //! The recorded hosts of an incident, replayed. Only the page for incidents uses this module.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use cubecast_core::identity::HostId;
+use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::io::{ConnectionId, Effect};
+use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::node::Node;
 use cubecast_core::recording::incident::Incident;
 use cubecast_core::recording::replay::{Replay, ReplayError, Step};
+use cubecast_core::records::StoredMessage;
 use cubecast_core::seating::Seating;
+use cubecast_core::store::Write;
 use cubecast_core::time::{Instant, Timestamp};
+use cubecast_core::topics::Topics;
 use cubecast_core::wire::event::WatchEvent;
-use cubecast_sim::{Cluster, Simulation};
+use cubecast_sim::{Cluster, ClusterConfig, Resumed, Simulation};
 
 use super::spec::Recording;
 use super::world::{ReplayedSoFar, World};
@@ -50,9 +54,18 @@ impl Recording for OpenedIncident {
     }
 }
 
+/// Most messages of one topic, and of all topics, that a fork has from before the recording. Their contents are unknown.
+const MAX_UNKNOWN: u64 = 1_000;
+const MAX_UNKNOWN_IN_ALL: u64 = 100_000;
+const UNKNOWN: &str = "(from before the recording)";
+
+/// The messages that were written during the recording.
+type Messages = BTreeMap<(GroupId, TopicId), BTreeMap<Offset, StoredMessage>>;
+
 /// The hosts of an incident at an instant of it. The instant zero is its first moment.
 struct Recorded {
     replay: Replay,
+    messages: Messages,
     now: Instant,
     events: Vec<(Instant, WatchEvent)>,
     /// Why the replay could not continue.
@@ -61,8 +74,13 @@ struct Recorded {
 
 impl Recorded {
     fn open(incident: &Incident) -> Result<Recorded, ReplayError> {
-        let mut recorded =
-            Recorded { replay: Replay::open(incident)?, now: Instant(0), events: Vec::new(), problem: None };
+        let mut recorded = Recorded {
+            replay: Replay::open(incident)?,
+            messages: Messages::new(),
+            now: Instant(0),
+            events: Vec::new(),
+            problem: None,
+        };
         recorded.advance(Instant(0));
         recorded.events.clear();
         recorded.problem.take().map_or(Ok(recorded), Err)
@@ -78,16 +96,137 @@ impl Recorded {
                 Ok(Some(step)) => {
                     let at = self.instant(step.at);
                     let Step::Turned { effects, .. } = step.step else { continue };
-                    self.events.extend(effects.into_iter().filter_map(|effect| match effect {
-                        Effect::Observe(event) => Some((at, event)),
-                        _ => None,
-                    }));
+                    effects.into_iter().for_each(|effect| self.learn(at, effect));
                 }
                 Ok(None) => break,
                 Err(problem) => self.problem = Some(problem),
             }
         }
         self.now = self.now.max(until);
+    }
+
+    fn learn(&mut self, at: Instant, effect: Effect) {
+        match effect {
+            Effect::Observe(event) => self.events.push((at, event)),
+            Effect::Write(batch) => {
+                for write in batch.writes {
+                    match write {
+                        Write::Messages { group, topic, messages } | Write::Repair { group, topic, messages } => {
+                            let known = self.messages.entry((group, topic)).or_default();
+                            known.extend(messages.into_iter().map(|message| (message.offset, message)));
+                        }
+                        Write::DropMessages { group, topic } => drop(self.messages.remove(&(group, topic))),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A host as it is now, for a simulation.
+    fn resumed(&mut self, host: HostId) -> Option<Resumed> {
+        let at = Timestamp(self.replay.begins().0 + self.now.0);
+        let clocks = self.replay.clocks(host, at)?;
+        let node = self.replay.take_node(host);
+        let mut disk = node.as_ref().map_or_else(|| self.replay.disk_of(host).to_vec(), Node::as_writes);
+        let topics = disk.iter().filter_map(|write| match write {
+            Write::Checkpoint { group, checkpoint, .. } => Some((*group, Topics::decode(&checkpoint.state).ok()?)),
+            _ => None,
+        });
+        let messages: Vec<Write> = topics.flat_map(|(group, topics)| self.messages_of(group, &topics)).collect();
+        disk.extend(messages);
+        Some(Resumed { host, node, clocks, disk })
+    }
+
+    /// The messages of a group's topics, as far as they are known or not too many.
+    fn messages_of(&self, group: GroupId, topics: &Topics) -> Vec<Write> {
+        let mut left = MAX_UNKNOWN_IN_ALL;
+        let writes = topics.topics().map(|topic| {
+            let known = self.messages.get(&(group, topic.id));
+            let first_known = known.and_then(|known| known.first_key_value()).map_or(topic.end, |(first, _)| *first);
+            let unknown = first_known.0.min(MAX_UNKNOWN).min(left);
+            left -= unknown;
+            let placeholder = |offset| StoredMessage {
+                offset: Offset(offset),
+                publisher: topic.owner.clone(),
+                sequence: None,
+                time: topics.latest(),
+                content: UNKNOWN.into(),
+            };
+            let placeholders = (first_known.0 - unknown..first_known.0).map(placeholder);
+            let known =
+                known.into_iter().flat_map(|known| known.range(..topic.end)).map(|(_, message)| message.clone());
+            Write::Messages { group, topic: topic.id, messages: placeholders.chain(known).collect() }
+        });
+        writes.collect()
+    }
+}
+
+/// A simulation that began as an incident. Its clock goes on.
+struct Forked {
+    simulation: Simulation,
+    epoch: Timestamp,
+}
+
+impl World for Forked {
+    fn seating(&self) -> &Seating {
+        self.simulation.cluster().seating()
+    }
+
+    fn node(&self, host: HostId) -> Option<&Node> {
+        self.simulation.cluster().node(host)
+    }
+
+    fn now(&self) -> Instant {
+        self.simulation.now()
+    }
+
+    fn epoch(&self) -> Timestamp {
+        self.epoch
+    }
+
+    fn ends(&self) -> Instant {
+        self.simulation.ends()
+    }
+
+    fn advance_to_news(&mut self, until: Instant) -> BTreeSet<ConnectionId> {
+        self.simulation.advance_to_news(until)
+    }
+
+    fn take_events(&mut self) -> Vec<(Instant, WatchEvent)> {
+        let now = self.now();
+        self.simulation.take_events().into_iter().map(|event| (now, event)).collect()
+    }
+
+    fn story(&self) -> &[(Instant, String)] {
+        &[]
+    }
+
+    fn heal(&mut self) {}
+
+    fn cluster_mut(&mut self) -> Option<&mut Cluster> {
+        Some(self.simulation.cluster_mut())
+    }
+
+    fn trace(&self) -> u64 {
+        self.simulation.cluster().trace()
+    }
+
+    fn is_recorded(&self) -> bool {
+        false
+    }
+
+    fn fork(&mut self, _seed: u64) -> Option<Box<dyn World>> {
+        None
+    }
+
+    fn comparison(&self) -> Option<ReplayedSoFar> {
+        None
+    }
+
+    fn into_simulation(self: Box<Self>) -> Option<Box<Simulation>> {
+        None
     }
 }
 
@@ -133,6 +272,18 @@ impl World for Recorded {
 
     fn trace(&self) -> u64 {
         0
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
+    fn fork(&mut self, seed: u64) -> Option<Box<dyn World>> {
+        let config = ClusterConfig { keep_events: true, ..ClusterConfig::new(self.seating().dimension(), seed) };
+        let hosts: Vec<HostId> = self.seating().hosts().collect();
+        let resumed = hosts.into_iter().filter_map(|host| self.resumed(host)).collect();
+        let cluster = Cluster::resume(config, self.now, resumed);
+        Some(Box::new(Forked { simulation: Simulation::with_guests(cluster, seed), epoch: self.epoch() }))
     }
 
     fn comparison(&self) -> Option<ReplayedSoFar> {

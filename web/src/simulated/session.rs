@@ -28,6 +28,7 @@ const VIEWS_EVERY_MS: u64 = 1_000;
 /// A run in progress.
 pub struct Session {
     world: Box<dyn World>,
+    seed: u64,
     controller: Controller,
     state: State,
     began_ms: u64,
@@ -63,6 +64,7 @@ impl Session {
             acknowledged: 0,
             is_healed: false,
             world,
+            seed: spec.seed,
         };
         session.look_around();
         session.run_to(Instant(began_ms * 1_000));
@@ -128,6 +130,18 @@ impl Session {
         }
         self.run_to(until);
         self.learn();
+    }
+
+    /// Turns an incident into a simulation that goes on from now.
+    pub fn fork(&mut self) {
+        if let Some(world) = self.world.fork(self.seed) {
+            self.world = world;
+        }
+    }
+
+    /// Whether this is an incident, in which nothing can be changed.
+    pub fn is_recorded(&self) -> bool {
+        self.world.is_recorded()
     }
 
     /// Executes a user action now.

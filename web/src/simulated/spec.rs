@@ -23,6 +23,8 @@ pub struct Spec {
     pub course: Course,
     /// Seeds all random choices.
     pub seed: u64,
+    /// When an incident becomes a simulation, milliseconds on the cluster's clock. `None`: never, or it is one already.
+    pub forked_at_ms: Option<u64>,
     /// The user's actions, in order of time.
     pub user_actions: Vec<UserAction>,
 }
@@ -72,13 +74,13 @@ pub struct UserAction {
 impl Spec {
     /// A run without scenario.
     pub fn quiet(dimension: Dimension, seed: u64) -> Spec {
-        Spec { course: Course::Quiet { dimension }, seed, user_actions: Vec::new() }
+        Spec { course: Course::Quiet { dimension }, seed, forked_at_ms: None, user_actions: Vec::new() }
     }
 
     /// The scenario must have been [checked](Scenario::check).
     pub fn of(scenario: Scenario, seed: u64) -> Spec {
         let course = Course::Scenario { scenario: Box::new(scenario), reduction: Reduction::default() };
-        Spec { course, seed, user_actions: Vec::new() }
+        Spec { course, seed, forked_at_ms: None, user_actions: Vec::new() }
     }
 
     /// The world at the start of the run: a settled cluster, or the first moment of an incident.
@@ -104,7 +106,8 @@ impl Spec {
     /// The same spec without the user actions after this instant.
     pub fn until(&self, at_ms: u64) -> Spec {
         let user_actions = self.user_actions.iter().filter(|user_action| user_action.at_ms <= at_ms).cloned().collect();
-        Spec { user_actions, ..self.clone() }
+        let forked_at_ms = self.forked_at_ms.filter(|forked_at_ms| *forked_at_ms <= at_ms);
+        Spec { forked_at_ms, user_actions, ..self.clone() }
     }
 }
 

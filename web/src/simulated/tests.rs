@@ -1,12 +1,16 @@
 //! Tests of whole runs: the same spec gives the same run, however an instant is reached.
 
+use std::time::Duration;
+
 use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
-use cubecast_core::names::StartAt;
+use cubecast_core::names::{PublisherId, StartAt, TopicName};
+use cubecast_core::recording::incident::Incident;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
-use cubecast_core::wire::client::{Ack, ReadLevel};
-use cubecast_sim::{Reduction, Scenario, run};
+use cubecast_core::wire::client::{Ack, Action as ClientAction, ReadLevel, Write};
+use cubecast_sim::{Cluster, ClusterConfig, Recording, Reduction, Scenario, run};
 
+use super::recorded::OpenedIncident;
 use super::*;
 use crate::model::breakage::mend;
 use crate::model::cluster::Health;
@@ -277,4 +281,61 @@ fn a_rolling_crash_takes_every_node_once_and_all_are_there_in_the_end() {
     let down = |look: &&super::timeline::Look| look.nodes_down > 0;
     assert!(player.timeline().looks.iter().filter(down).all(|look| look.nodes_down == 1));
     assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
+}
+
+/// An incident in which two messages are acknowledged, one before and one after the home dies.
+fn incident() -> Incident {
+    let config = ClusterConfig::new(Dimension::new(3).unwrap(), 1);
+    let mut cluster = Cluster::with(ClusterConfig { recorder: Some(Recording::begin), gather_turns: true, ..config });
+    cluster.run_for(Duration::from_secs(3));
+    let (publisher, topic): (PublisherId, TopicName) = ("p".parse().unwrap(), "news".parse().unwrap());
+    let mut must =
+        |cluster: &mut Cluster, write: Write| cluster.must(named("011"), ClientAction::Write(write)).unwrap();
+    must(&mut cluster, Write::CreatePublisher { publisher: publisher.clone() });
+    must(&mut cluster, Write::CreateSubscriber { subscriber: "s".parse().unwrap() });
+    must(&mut cluster, Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() });
+    let publish = |content: &str| {
+        let (publisher, topic) = (publisher.clone(), topic.clone());
+        Write::Publish { publisher, topic, content: content.into(), ack: Ack::Quorum, sequence: None }
+    };
+    must(&mut cluster, publish("before"));
+    cluster.kill(named("100"));
+    must(&mut cluster, publish("meanwhile"));
+    cluster.run_for(Duration::from_secs(4));
+    cluster.incident(Duration::from_secs(60))
+}
+
+#[test]
+fn an_incident_is_replayed_and_goes_on_as_a_simulation_from_any_moment() {
+    let opened = OpenedIncident::open(&incident().encode()).unwrap();
+    let spec = Spec { course: Course::Recorded(opened), seed: 1, forked_at_ms: None, user_actions: Vec::new() };
+    let mut player = Player::new(spec);
+    player.show(ViewAction::ChooseTopic("news".into()));
+    let ends_ms = player.ends_ms().unwrap();
+    player.seek(ends_ms);
+    player.settle();
+    let compared = player.comparison().unwrap();
+    assert!(compared.turns > 100 && compared.first_difference.is_none() && compared.problem.is_none(), "{compared:?}");
+    let health = |player: &Player| player.state().cluster.nodes[&named("100")].health();
+    assert_eq!(health(&player), Health::Failed);
+
+    assert!(player.is_recorded());
+    do_and_wait(&mut player, tasks::publish("p", "news", "after", Ack::Quorum), 1_500);
+    assert!(!player.is_recorded());
+    assert_eq!(player.spec().forked_at_ms, Some(ends_ms));
+    do_and_wait(&mut player, tasks::subscribe("s", "news", Some(StartAt::Beginning)), 500);
+    do_and_wait(&mut player, tasks::pull("s", "news", ReadLevel::Leader, false), 500);
+    let state = player.state();
+    let pulled = state.reports.get(Panel::Pull).and_then(|report| report.pulled()).unwrap();
+    let contents: Vec<String> = pulled.iter().map(|message| message.content.to_string()).collect();
+    assert_eq!(contents, ["before", "meanwhile", "after"]);
+
+    // Before the fork it is the incident again, and after it the same simulation.
+    let (at_ms, seen) = (player.shown_ms(), picture(&player));
+    player.seek(ends_ms - 500);
+    player.settle();
+    assert!(player.is_recorded());
+    player.seek(at_ms);
+    player.settle();
+    assert!(picture(&player) == seen, "the fork repeats itself");
 }

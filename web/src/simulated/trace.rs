@@ -59,7 +59,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened, BadTrace> {
     scenario.check().map_err(|bad| BadTrace::Scenario(bad.to_string()))?;
     let course = Course::Scenario { scenario: Box::new(scenario), reduction };
     let made_by = Some(version).filter(|version| version != env!("CARGO_PKG_VERSION"));
-    Ok(Opened { spec: Spec { course, seed, user_actions: Vec::new() }, report, made_by })
+    Ok(Opened { spec: Spec { course, seed, forked_at_ms: None, user_actions: Vec::new() }, report, made_by })
 }
 
 #[cfg(test)]

@@ -47,6 +47,13 @@ pub trait World {
     /// A hash of everything that has happened; equal runs have equal hashes.
     fn trace(&self) -> u64;
 
+    /// Whether this is an incident, in which nothing can be changed.
+    fn is_recorded(&self) -> bool;
+
+    /// A simulation that goes on from the present moment of an incident, which cannot go on after this. `None`: this is no
+    /// incident.
+    fn fork(&mut self, seed: u64) -> Option<Box<dyn World>>;
+
     /// For an incident: how the replay so far compares with the recording.
     fn comparison(&self) -> Option<ReplayedSoFar>;
 
@@ -135,6 +142,14 @@ impl World for Simulation {
 
     fn trace(&self) -> u64 {
         self.cluster().trace()
+    }
+
+    fn is_recorded(&self) -> bool {
+        false
+    }
+
+    fn fork(&mut self, _seed: u64) -> Option<Box<dyn World>> {
+        None
     }
 
     fn comparison(&self) -> Option<ReplayedSoFar> {

@@ -5,6 +5,7 @@ mod asking;
 mod disks;
 mod edges;
 mod hosts;
+mod resume;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +24,8 @@ use cubecast_core::time::{Instant, Now, Timestamp};
 use cubecast_core::wire::answer::ServerFrame;
 use cubecast_core::wire::event::{Event, WatchEvent};
 use cubecast_core::wire::limits::Limits;
+
+pub use resume::Resumed;
 
 use arrivals::Arrival;
 use hosts::Hosts;
@@ -129,9 +132,18 @@ impl Cluster {
 
     /// Starts all nodes of this cluster at once with empty disks.
     pub fn with(config: ClusterConfig) -> Cluster {
+        let mut cluster = Cluster::without_processes(config);
+        for node in cluster.nodes() {
+            cluster.hosts[node].recording = cluster.config.recorder.map(|begin| begin());
+            cluster.start(node);
+        }
+        cluster
+    }
+
+    fn without_processes(config: ClusterConfig) -> Cluster {
         let mut random = fastrand::Rng::with_seed(config.seed);
         let seating = Seating::founding(config.dimension);
-        let mut cluster = Cluster {
+        Cluster {
             now: Instant(0),
             network: Network::new(seating.clone(), random.u64(..), config.edges, Bugs::of(config.bug)),
             traffic: Traffic::default(),
@@ -161,12 +173,7 @@ impl Cluster {
             recorded: Vec::new(),
             trace: config.seed,
             config,
-        };
-        for node in cluster.nodes() {
-            cluster.hosts[node].recording = cluster.config.recorder.map(|begin| begin());
-            cluster.start(node);
         }
-        cluster
     }
 
     // Views.
@@ -392,8 +399,9 @@ impl Cluster {
     }
 
     fn clock(&self, node: HostId) -> Now {
-        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(self.hosts[node].clock_error_us);
-        Now { monotonic: self.now, wall: Timestamp(wall) }
+        let host = &self.hosts[node];
+        let wall = (EPOCH.0 + self.now.0).saturating_add_signed(host.clock_error_us);
+        Now { monotonic: host.on_its_clock(self.now), wall: Timestamp(wall) }
     }
 
     fn carry_out(&mut self, node: HostId, effect: Effect) {

@@ -43,7 +43,7 @@ impl Cluster {
         if let Some(recording) = recording {
             recording.end_turn(&effects);
         }
-        let deadline = process.next_deadline();
+        let deadline = self.hosts[node].next_deadline();
         self.note_member_changes(node);
         for effect in effects {
             self.record(node, &effect);
@@ -110,7 +110,7 @@ impl Cluster {
         if host.wakes_at.take_if(|at| *at <= self.now).is_none() {
             return;
         }
-        match host.node.as_ref().and_then(|node| node.next_deadline()) {
+        match host.next_deadline() {
             Some(later) if later > self.now => self.wake_at(node, later),
             _ => self.give(node, Input::DeadlineReached),
         }

@@ -59,6 +59,11 @@ impl Watch {
 }
 
 impl Clients {
+    /// The connections that are open.
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.all.keys().copied().collect()
+    }
+
     /// Adds a client, or closes its connection if there are too many. `me`: this node.
     pub fn connect(&mut self, me: HostId, connection: ConnectionId, out: &mut Out) {
         if self.all.len() >= MAX_CLIENTS {

@@ -73,6 +73,11 @@ impl Coordinator {
 
     // Clients.
 
+    /// The connections that are open.
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.clients.connections()
+    }
+
     /// A client has connected. Beyond the limit of clients, its connection is closed.
     pub fn handle_client_connected(&mut self, connection: ConnectionId, view: &View, out: &mut Out) {
         self.clients.connect(view.me, connection, out);

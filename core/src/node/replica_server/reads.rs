@@ -80,6 +80,11 @@ impl Reads {
 }
 
 impl ReplicaServer {
+    /// The reads that the disk has not answered.
+    pub fn reads_under_way(&self) -> Vec<ReadMessages> {
+        self.reads.under_way.iter().map(|(read, under_way)| under_way.range.as_read(*read)).collect()
+    }
+
     pub(super) fn read(&mut self, range: ReadRange, reader: Reader, view: &View, out: &mut Out) {
         if self.reads.waiting.len() >= MAX_WAITING {
             return self.refuse_read(reader, view, out);
@@ -99,9 +104,8 @@ impl ReplicaServer {
             self.reads.next += 1;
             let read = ReadId(self.reads.next);
             self.reads.bytes_under_way += bytes;
+            out.read(range.as_read(read));
             self.reads.under_way.insert(read, UnderWay { range, reader, bytes });
-            let ReadRange { group, topic, from, end, max_messages, max_bytes } = range;
-            out.read(ReadMessages { read, group, topic, from, end, max_messages, max_bytes });
         }
     }
 

@@ -24,6 +24,8 @@ use crate::ui::page::Page;
 use crate::ui::pulse::Pace;
 use crate::ui::words::words;
 
+const WHAT_IF: &str = "This happened on real nodes. Whatever you do here forks it: from that moment on the recorded \
+                       nodes go on as a simulation.";
 const AFTERWARDS: &str = "Rewind and watch again, or break something yourself.";
 /// Minimum interval of redraws, milliseconds.
 const DRAW_EVERY_MS: f64 = 30.0;
@@ -110,7 +112,12 @@ impl Show {
     }
 
     fn of_incident(file: &OpenedFile) -> Show {
-        let spec = Spec { course: Course::Recorded(file.recording.clone()), seed: 0, user_actions: Vec::new() };
+        let spec = Spec {
+            course: Course::Recorded(file.recording.clone()),
+            seed: 0,
+            forked_at_ms: None,
+            user_actions: Vec::new(),
+        };
         let mut show = Show::of_link(Permalink { spec, ..Permalink::default() });
         show.player.pause();
         file.remarks.iter().for_each(|(tone, text)| show.remark(tone, text.clone()));
@@ -183,6 +190,13 @@ impl Show {
             made_by: None,
         }
     }
+}
+
+/// The remark about a fork of an incident.
+fn forked(at_ms: u64) -> Html {
+    let at_s = exact_seconds(at_ms);
+    let text = format!("Forked at {at_s} s: from there on this is a simulation of the recorded nodes.");
+    html! { <p class="remark warning" data-testid="forked">{text}</p> }
 }
 
 /// How the replay of an incident compares with the recording.
@@ -328,7 +342,8 @@ pub fn Stand(props: &StandProps) -> Html {
                 shown_ms={player.shown_ms()}
                 reached_ms={player.reached_ms()}
                 ends_ms={player.ends_ms()}
-                is_recorded={props.file.is_some()}
+                is_recorded={player.is_recorded()}
+                has_link={props.file.is_none()}
                 timeline={player.timeline().clone()}
                 user_actions={spec
                     .user_actions
@@ -339,14 +354,16 @@ pub fn Stand(props: &StandProps) -> Html {
                 {command}
             />
             <div class="remarks" role="status" data-testid="remarks">
+                if let Some(open) = &props.open {
+                    <FileInput label="Open another" accept=".incident" testid="incident-file" open={open.clone()} />
+                }
                 { for player.comparison().map(compared) }
+                { for spec.forked_at_ms.map(forked) }
                 { for shown.remarks.iter().map(|remark| html! {
                     <p class={classes!("remark", remark.tone)} data-testid="remark">{words(&remark.text)}</p>
                 }) }
             </div>
-            if let Some(open) = &props.open {
-                <FileInput label="Open another incident" accept=".incident" testid="incident-file" open={open.clone()} />
-            } else {
+            if props.open.is_none() {
                 <Setup
                     key={format!("{}-{}", spec.course.name(), spec.seed)}
                     spec={spec.clone()}
@@ -358,6 +375,7 @@ pub fn Stand(props: &StandProps) -> Html {
     };
     let pace = Pace { factor: player.speed().factor(), stands: player.mode() != Mode::Playing, turn: player.turn() };
     let guide = match &shown.lesson {
+        _ if player.is_recorded() => html! { <p class="aside what-if">{WHAT_IF}</p> },
         _ if props.file.is_some() => Html::default(),
         Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} command={learn} /> },
         None => html! { <LessonList choose={go.reform(link_to)} /> },

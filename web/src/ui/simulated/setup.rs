@@ -122,6 +122,7 @@ fn spec_of(name: &str, bits: u8, seed: &str) -> Result<Spec, String> {
     Ok(Spec {
         course: Course::Scenario { scenario: Box::new(scenario), reduction: Default::default() },
         seed,
+        forked_at_ms: None,
         user_actions: Vec::new(),
     })
 }

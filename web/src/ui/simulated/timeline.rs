@@ -43,6 +43,8 @@ pub struct TimelineBarProps {
     pub reached_ms: u64,
     /// The end of the scenario's clients and faults, milliseconds.
     pub ends_ms: Option<u64>,
+    /// Whether this is an incident.
+    pub is_recorded: bool,
     /// The user's actions, with their time in milliseconds.
     pub user_actions: Vec<(u64, String)>,
     /// Called while the position is dragged; `seek` is called when it is released.
@@ -174,6 +176,10 @@ fn look_at(timeline: &Timeline, at_ms: u64) -> Look {
 }
 
 fn end_ms(props: &TimelineBarProps) -> u64 {
+    // An incident has an end, and nothing after it.
+    if let Some(ends_ms) = props.ends_ms.filter(|ends_ms| props.is_recorded && props.reached_ms <= *ends_ms) {
+        return ends_ms.max(props.timeline.began_ms + 1);
+    }
     let began_ms = props.timeline.began_ms;
     let needed_ms = props.reached_ms.max(props.shown_ms).max(props.ends_ms.unwrap_or_default()) - began_ms;
     let fits =

@@ -86,8 +86,10 @@ pub struct TransportProps {
     pub shown_ms: u64,
     pub reached_ms: u64,
     pub ends_ms: Option<u64>,
-    /// Whether this is an incident, which cannot be changed or linked.
+    /// Whether this is an incident: it becomes a simulation at a fork.
     pub is_recorded: bool,
+    /// Whether a link can lead here.
+    pub has_link: bool,
     pub timeline: Shared<Timeline>,
     pub user_actions: Vec<(u64, String)>,
     /// The last change of time, announced to screen readers.
@@ -121,6 +123,7 @@ pub fn Transport(props: &TransportProps) -> Html {
                 shown_ms={props.shown_ms}
                 reached_ms={props.reached_ms}
                 ends_ms={props.ends_ms}
+                is_recorded={props.is_recorded}
                 user_actions={props.user_actions.clone()}
                 scrub={props.command.reform(PlayerCommand::Scrub)}
                 seek={props.command.reform(PlayerCommand::Seek)}
@@ -155,12 +158,12 @@ pub fn Transport(props: &TransportProps) -> Html {
                     }) }
                 </select>
                 <span class="apart">
-                    if has_future && !props.is_recorded {
+                    if has_future || props.is_recorded {
                         <button type="button" class="chip" data-testid="fork" onclick={command(PlayerCommand::Fork)}>
                             {"Fork here"}
                         </button>
                     }
-                    if !props.is_recorded {
+                    if props.has_link {
                         <button
                             type="button"
                             class="chip"
