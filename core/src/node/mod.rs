@@ -122,6 +122,8 @@ pub struct Awaits {
     pub reopened: Option<bool>,
     /// Connections of clients that were not closed.
     pub connections: Vec<ConnectionId>,
+    /// The neighbours to which it has a connection.
+    pub peers: Vec<HostId>,
 }
 
 /// Why bytes are not the saved state of a node.
@@ -193,6 +195,7 @@ impl Node {
             reads: self.replica_server.reads_under_way(),
             reopened: self.view.lifecycle.reopens(),
             connections: self.coordinator.connections(),
+            peers: self.view.overlay.connected_peers(),
         }
     }
 

@@ -206,6 +206,12 @@ impl Overlay {
         self.refresh_unheard(now);
     }
 
+    /// The neighbours to which there is a connection.
+    pub fn connected_peers(&self) -> Vec<HostId> {
+        let neighbours = self.seating.neighbours(self.me).zip(&self.links);
+        neighbours.filter(|(_, link)| link.is_connected()).map(|(peer, _)| peer).collect()
+    }
+
     /// Whether the last turn left no effects.
     pub fn is_drained(&self) -> bool {
         self.effects.is_empty()

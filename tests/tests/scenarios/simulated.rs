@@ -11,7 +11,13 @@ async fn without_any_node_a_person_publishes_breaks_goes_back_and_shares_the_ver
     let site = StaticSite::serve(artifacts::dashboard()).await;
     let browser = Browser::start().await;
     browser.open(&site.url("/")).await;
+    // The page opens in action.
     browser.click("mode-simulated").await;
+    browser.wait_for_state("transport", "playing").await;
+    browser.wait_for_text("exhibit-anything", "Anything goes").await;
+    browser.click("exhibit-split-brain").await;
+    browser.wait_for_text("cluster-summary", "cut in two").await;
+    browser.open(&site.url("/simulated/index.html#simulated&d=3")).await;
     browser.wait_for_text("cluster-summary", "8 of 8 nodes up").await;
     browser.wait_for_state("transport", "playing").await;
 

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `spec`, `catalogue` | the input of a run; the selectable scenarios |
 //! | `address` | a spec and an instant as part of the page's address |
+//! | `gallery` | runs that are worth watching |
 //! | `session` | one run: simulation, controller and state |
 //! | `world` | what a session looks at: a simulation, or the recorded hosts of an incident |
 //! | `recorded` | the recorded hosts of an incident, replayed |
@@ -24,6 +25,7 @@ pub mod address;
 pub mod carried;
 pub mod catalogue;
 pub mod film;
+pub mod gallery;
 mod looking;
 pub mod player;
 pub mod recorded;

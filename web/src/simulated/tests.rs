@@ -289,8 +289,7 @@ fn incident() -> Incident {
     let mut cluster = Cluster::with(ClusterConfig { recorder: Some(Recording::begin), gather_turns: true, ..config });
     cluster.run_for(Duration::from_secs(3));
     let (publisher, topic): (PublisherId, TopicName) = ("p".parse().unwrap(), "news".parse().unwrap());
-    let mut must =
-        |cluster: &mut Cluster, write: Write| cluster.must(named("011"), ClientAction::Write(write)).unwrap();
+    let must = |cluster: &mut Cluster, write: Write| cluster.must(named("011"), ClientAction::Write(write)).unwrap();
     must(&mut cluster, Write::CreatePublisher { publisher: publisher.clone() });
     must(&mut cluster, Write::CreateSubscriber { subscriber: "s".parse().unwrap() });
     must(&mut cluster, Write::CreateTopic { publisher: publisher.clone(), topic: topic.clone() });

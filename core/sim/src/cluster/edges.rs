@@ -66,6 +66,18 @@ impl Cluster {
         }
     }
 
+    /// Lets a connection stand that both sides already have.
+    pub(super) fn keep_connection(&mut self, node: HostId, peer: HostId) {
+        self.next_connection += 1;
+        let connection = *self.progress.entry(pair(node, peer)).or_insert(self.next_connection);
+        self.believed.insert((node, peer), connection);
+    }
+
+    /// Whether a connection stands.
+    pub(super) fn is_kept(&self, node: HostId, peer: HostId) -> bool {
+        self.progress.contains_key(&pair(node, peer))
+    }
+
     pub(super) fn disconnect_all(&mut self, node: HostId) {
         for peer in self.seating.neighbours(node) {
             self.disconnect(node, peer);

@@ -1,5 +1,7 @@
 //! A cluster that goes on from the state of other hosts, for example of recorded ones.
 
+use std::collections::BTreeMap;
+
 use cubecast_core::identity::HostId;
 use cubecast_core::io::Input;
 use cubecast_core::node::{Awaits, Node};
@@ -21,8 +23,8 @@ pub struct Resumed {
 }
 
 impl Cluster {
-    /// Goes on with these hosts at `now`. Whatever was in transit is lost: neighbours connect anew, clients are gone.
-    /// Writes and reads under way are finished. Hosts that are not named have no process and an empty disk.
+    /// Goes on with these hosts at `now`. Whatever was in transit is lost, and clients are gone. Connections between
+    /// neighbours stand if both sides have them. Writes and reads under way are finished. Hosts that are not named have no process and an empty disk.
     pub fn resume(config: ClusterConfig, now: Instant, hosts: Vec<Resumed>) -> Cluster {
         let mut cluster = Cluster::without_processes(config);
         cluster.now = now;
@@ -34,6 +36,12 @@ impl Cluster {
             resumed.peers_allowed = node.as_ref().is_some_and(Node::allows_peers);
             resumed.node = node;
         }
+        let peers: BTreeMap<HostId, Vec<HostId>> =
+            cluster.nodes().filter_map(|host| Some((host, cluster.node(host)?.awaits().peers))).collect();
+        for (host, own) in &peers {
+            let is_mutual = |peer: &&HostId| peers.get(peer).is_some_and(|others| others.contains(host));
+            own.iter().filter(is_mutual).for_each(|peer| cluster.keep_connection(*host, *peer));
+        }
         for host in cluster.nodes() {
             cluster.go_on(host);
         }
@@ -41,8 +49,9 @@ impl Cluster {
     }
 
     fn go_on(&mut self, host: HostId) {
-        let Some(Awaits { written, reads, reopened, connections }) = self.node(host).map(Node::awaits) else { return };
-        for peer in self.seating.neighbours(host) {
+        let Some(awaits) = self.node(host).map(Node::awaits) else { return };
+        let Awaits { written, reads, reopened, connections, peers } = awaits;
+        for peer in peers.into_iter().filter(|peer| !self.is_kept(host, *peer)).collect::<Vec<_>>() {
             self.give(host, Input::PeerDisconnected { peer });
         }
         for connection in connections {

@@ -15,6 +15,7 @@ use crate::format::{exact_seconds, grouped};
 use crate::lessons::{self, Lesson, LessonProgress};
 use crate::model::{Act, State, ViewAction};
 use crate::net::browser::{self, Frames, Listener};
+use crate::simulated::gallery::GALLERY;
 use crate::simulated::spec::Recording;
 use crate::simulated::world::ReplayedSoFar;
 use crate::simulated::{Course, Mode, Permalink, Player, Spec, carried, trace};
@@ -59,7 +60,7 @@ impl Show {
                 show.remark("bad", format!("Invalid simulation link: {why}. Showing a quiet cluster."));
                 show
             }
-            None => Show::of_link(Permalink::default()),
+            None => Show::of_address(GALLERY[0].fragment),
         }
     }
 
@@ -378,11 +379,36 @@ pub fn Stand(props: &StandProps) -> Html {
         _ if player.is_recorded() => html! { <p class="aside what-if">{WHAT_IF}</p> },
         _ if props.file.is_some() => Html::default(),
         Some(progress) => html! { <LessonCard progress={progress.clone()} afterwards={AFTERWARDS} command={learn} /> },
-        None => html! { <LessonList choose={go.reform(link_to)} /> },
+        None => html! {
+            <>
+                <Gallery />
+                <LessonList choose={go.reform(link_to)} />
+            </>
+        },
     };
     let page = if props.file.is_some() { PageKind::Incident } else { PageKind::Simulated };
     let mode_switch = html! { <ModeSwitch live={None::<State>} {page} /> };
     html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {time} {guide} {pace} /> }
+}
+
+/// Links to runs that are worth watching.
+#[component]
+fn Gallery() -> Html {
+    html! {
+        <details class="card lessons" data-testid="gallery" open=true>
+            <summary><strong>{"Watch"}</strong><span>{"runs that begin at once"}</span></summary>
+            <ol>
+                { for GALLERY.iter().map(|exhibit| html! {
+                    <li key={exhibit.id}>
+                        <a href={exhibit.fragment} data-testid={format!("exhibit-{}", exhibit.id)}>
+                            <strong>{exhibit.title}</strong>
+                            <span>{exhibit.about}</span>
+                        </a>
+                    </li>
+                }) }
+            </ol>
+        </details>
+    }
 }
 
 /// Advances the player at each animation frame, and redraws the page after visible changes.

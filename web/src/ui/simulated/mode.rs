@@ -31,10 +31,9 @@ impl PageKind {
 
     /// The address of a page, as a link on this one.
     fn link_to(self, page: PageKind, path: &str) -> String {
-        let fragment = if page == PageKind::Simulated { WORD } else { "live" };
         match self {
-            _ if self == page => format!("#{fragment}"),
-            PageKind::Live => format!("{path}#{fragment}"),
+            _ if self == page => "#".to_owned(),
+            PageKind::Live => path.to_owned(),
             PageKind::Simulated | PageKind::Incident => format!("../{path}"),
         }
     }
