@@ -78,16 +78,3 @@ pub mod time;
 pub mod topics;
 pub mod visible;
 pub mod wire;
-
-/// Raft draws its election timeouts from the system's randomness, and WebAssembly in a browser has no such source. Each
-/// draw is replaced with one from the node's own seed before it is used (see [`group`]), so the bytes do not matter.
-/// Equal bytes would expose a draw that was used by mistake.
-#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-mod no_randomness {
-    fn fill(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
-        bytes.fill(0x5A);
-        Ok(())
-    }
-
-    getrandom::register_custom_getrandom!(fill);
-}

@@ -107,6 +107,7 @@ pub async fn serve(
     // Connections end when the node is asked to stop, and when its runtime ends for any reason.
     let (end, ended) = watch::channel(false);
     let addresses = settings.addresses;
+    let nodes = settings.rules.seating.hosts().zip(addresses.iter().cloned()).collect();
     let descriptors = raise_descriptors();
     let clients = clients_for(settings.limits.clients, descriptors);
     if clients < settings.limits.clients {
@@ -125,7 +126,7 @@ pub async fn serve(
         rules: settings.rules,
         origins: settings.origins,
         dashboard: settings.dashboard,
-        incidents: Incidents::new(settings.recordings),
+        incidents: Incidents::new(settings.recordings, nodes),
         inbox: sender,
         numbers: Numbers::default(),
         peers: Arc::default(),

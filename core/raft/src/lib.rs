@@ -489,13 +489,8 @@ before taking old, removed peers offline.
 
 macro_rules! fatal {
     ($logger:expr, $msg:expr) => {{
-        let owned_kv = ($logger).list();
-        let s = crate::util::format_kv_list(&owned_kv);
-        if s.is_empty() {
-            panic!("{}", $msg)
-        } else {
-            panic!("{}, {}", $msg, s)
-        }
+        let _ = &$logger;
+        panic!("{}", $msg)
     }};
     ($logger:expr, $fmt:expr, $($arg:tt)+) => {{
         fatal!($logger, format_args!($fmt, $($arg)+))

@@ -25,7 +25,6 @@ use crate::eraftpb::{
 };
 use protobuf::Message as _;
 use raft_proto::ConfChangeI;
-use rand::{self, Rng};
 use slog::{self, Logger};
 
 #[cfg(feature = "failpoints")]
@@ -2813,8 +2812,8 @@ impl<T: Storage> Raft<T> {
     /// Regenerates and stores the election timeout.
     pub fn reset_randomized_election_timeout(&mut self) {
         let prev_timeout = self.randomized_election_timeout;
-        let timeout =
-            rand::thread_rng().gen_range(self.min_election_timeout..self.max_election_timeout);
+        // The caller replaces this with a draw of its own (set_randomized_election_timeout), so that runs repeat.
+        let timeout = self.min_election_timeout;
         debug!(
             self.logger,
             "reset election timeout {prev_timeout} -> {timeout} at {election_elapsed}",

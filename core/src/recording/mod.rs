@@ -10,27 +10,11 @@
 //! | [`recorder`] | encodes the turns of a running node, in segments that each begin with a saved state |
 //! | [`segment`] | the format of a segment, read and checked |
 //! | [`incident`] | the recordings of all hosts of a cluster, in one file |
+//! | `digest` | the checksum of a turn's effects |
 //! | [`replay`] | one host replayed, turn by turn; all hosts, in the order of their clocks |
 
+mod digest;
 pub mod incident;
 pub mod recorder;
 pub mod replay;
 pub mod segment;
-
-use crate::io::Effect;
-
-/// Appends the digest of a turn's effects to nothing but the returned value; `buffer` is reused.
-///
-/// Frequent events do not count: whether a node creates them depends on who watches, and a replay watches all.
-fn digest(effects: &[Effect], buffer: &mut Vec<u8>) -> u32 {
-    buffer.clear();
-    for effect in effects.iter().filter(|effect| !is_frequent_event(effect)) {
-        let encoded = postcard::to_extend(effect, std::mem::take(buffer));
-        *buffer = encoded.expect("memory takes any effect");
-    }
-    crc32fast::hash(buffer)
-}
-
-fn is_frequent_event(effect: &Effect) -> bool {
-    matches!(effect, Effect::Observe(event) if event.event.is_frequent())
-}

@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
-use super::digest;
+use super::digest::digest;
 use super::segment::{self, Head};
 use crate::identity::HostId;
 use crate::io::{Effect, Input};
 use crate::node::Node;
 use crate::time::Now;
 
-/// A new segment begins after this many bytes of turns, or after as many bytes as its saved state has, if that is more:
-/// at most half of a recording consists of states.
-const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+/// A new segment begins after this many bytes of turns, or after several times as many bytes as its saved state has, if
+/// that is more. States then are a small part of a recording, and of the time that it takes.
+const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+const BYTES_TO_STATE_RATIO: usize = 6;
 /// A new segment begins after this time.
 const SEGMENT_AGE: Duration = Duration::from_secs(60);
 
@@ -46,7 +47,6 @@ pub struct Recorder {
     /// Where the turn under way begins in `turns`.
     turn_at: Option<usize>,
     pieces: Vec<Piece>,
-    buffer: Vec<u8>,
 }
 
 impl Recorder {
@@ -64,7 +64,6 @@ impl Recorder {
             turns: Vec::new(),
             turn_at: None,
             pieces: Vec::new(),
-            buffer: Vec::new(),
         }
     }
 
@@ -86,8 +85,7 @@ impl Recorder {
     /// Must be called after [`Node::handle`], with the effects that it returned.
     pub fn end_turn(&mut self, effects: &[Effect]) {
         let Some(turn_at) = self.turn_at.take() else { return };
-        let digest = digest(effects, &mut self.buffer);
-        segment::finish_turn(&mut self.turns, turn_at, digest);
+        segment::finish_turn(&mut self.turns, turn_at, digest(effects));
         self.bytes += self.turns.len() - turn_at;
     }
 
@@ -109,7 +107,8 @@ impl Recorder {
 
     fn is_segment_due(&self, now: Now) -> bool {
         let Some(began) = self.began else { return true };
-        now.monotonic.since(began.monotonic) >= SEGMENT_AGE || self.bytes >= SEGMENT_BYTES.max(self.state_bytes)
+        now.monotonic.since(began.monotonic) >= SEGMENT_AGE
+            || self.bytes >= SEGMENT_BYTES.max(BYTES_TO_STATE_RATIO * self.state_bytes)
     }
 
     fn begin_segment(&mut self, began: Now, state: Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,24 +16,17 @@ use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::event::{Event, WatchEvent};
-use flate2::read::MultiGzDecoder;
-use futures_util::future::join_all;
 use serde_json::json;
 
 use super::remote::{Remote, parse_time};
 use super::status;
-use crate::client::{CubecastClient, http};
+use crate::client::CubecastClient;
 use crate::failure::Failure;
 use crate::output::{self, Format, Table, bytes, line, remark};
 use crate::private;
+use crate::recording::collect;
 use crate::recording::folder::RecordingFolder;
-use crate::runtime::clock;
 use crate::transport::incidents;
-
-/// The time limit for one node's recording.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The maximum size of an incident in memory.
-const MOST_BYTES: u64 = 8 << 30;
 
 /// Save what happened in a cluster, and replay it.
 ///
@@ -96,21 +89,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
 async fn save(args: Save, client: CubecastClient) -> Result<(), Failure> {
     let view = client.cluster(Target::Any).await?.value;
     let seating = Seating::founding(view.dimension);
-    let path = format!("{}?last={}", incidents::PATH, args.last.as_secs().max(1));
-    let asked = view.nodes.iter().map(|node| http::get(&node.address, &path, PATIENCE));
-    let answers = join_all(asked).await;
-    let since = Timestamp(clock::wall().0.saturating_sub(args.last.as_micros() as u64));
-    let mut incident = Incident { saved_at: clock::wall(), seating, hosts: Vec::new(), missing: Vec::new() };
-    for (node, answer) in view.nodes.iter().zip(answers) {
-        let recording = answer.and_then(|fetched| match fetched.status.is_success() {
-            true => decode(&fetched.body)?.hosts.into_iter().next().ok_or_else(|| "it sent no recording".to_owned()),
-            false => Err(String::from_utf8_lossy(&fetched.body).trim().to_owned()),
-        });
-        match recording.or_else(|why| read_folder(&args.data, node.node, since).ok_or(why)) {
-            Ok(recording) => incident.hosts.push(recording),
-            Err(why) => incident.missing.push((node.node, why)),
+    let nodes: Vec<(HostId, String)> = view.nodes.iter().map(|node| (node.node, node.address.clone())).collect();
+    let mut incident = collect::collect(seating, &nodes, args.last).await;
+    let since = Timestamp(incident.saved_at.0.saturating_sub(args.last.as_micros() as u64));
+    incident.missing.retain(|(node, _)| match read_folder(&args.data, *node, since) {
+        Some(recording) => {
+            incident.hosts.push(recording);
+            false
         }
-    }
+        None => true,
+    });
+    incident.hosts.sort_by_key(|recording| recording.host);
     for (node, why) in &incident.missing {
         remark(&format!("no recording of node {node}: {why}"));
     }
@@ -151,19 +140,12 @@ fn write(file: &Path, incident: &Incident) -> Result<(), Failure> {
     written.map_err(|error| Failure::new(Failure::FAILED, format!("cannot write {}: {error}", file.display())))
 }
 
-fn decode(compressed: &[u8]) -> Result<Incident, String> {
-    let mut encoded = Vec::new();
-    let read = MultiGzDecoder::new(compressed).take(MOST_BYTES).read_to_end(&mut encoded);
-    read.map_err(|_| "this is not an incident of Cubecast: it is not compressed with gzip".to_owned())?;
-    Incident::decode(&encoded).map_err(|error| error.to_string())
-}
-
 // Replaying.
 
 fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let failed = |why: String| Failure::new(Failure::FAILED, format!("{}: {why}", args.file.display()));
     let compressed = fs::read(&args.file).map_err(|error: io::Error| failed(error.to_string()))?;
-    let incident = decode(&compressed).map_err(failed)?;
+    let incident = collect::decode(&compressed).map_err(failed)?;
     let mut replay = Replay::open(&incident).map_err(|error| failed(error.to_string()))?;
     if args.format == Format::Table {
         let seconds = (replay.ends().0 - replay.begins().0) as f64 / 1e6;

@@ -6,9 +6,11 @@
 //! | [`recorded_node`] | the node, with a recorder beside it |
 //! | [`writer`] | a thread that writes segments and deletes the oldest |
 //! | [`folder`] | the files of the segments |
+//! | [`collect`] | the recordings of all nodes, in one incident |
 //!
 //! Recording never delays the node: a recording whose disk is too slow or too full has a gap, and the node goes on.
 
+pub mod collect;
 pub mod folder;
 pub mod recorded_node;
 pub mod writer;

@@ -1,29 +1,30 @@
-//! `GET /incident?last=SECONDS`: the recording of this node, as an incident with one host, compressed with gzip.
+//! `GET /incident?last=SECONDS`: the recording of this node, as an incident with one host, compressed with gzip. With
+//! `&nodes=all`, the recordings of all nodes, which this node collects from the others.
 //!
-//! `cubecast incident save` and the dashboard ask every node and put the answers together. Whoever can read the messages
-//! can read the recording, which contains them. Pages of the cluster's other nodes can read it, too.
+//! Whoever can read the messages can read the recordings, which contain them.
 
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cubecast_core::identity::HostId;
 use cubecast_core::recording::incident::Incident;
 use cubecast_core::time::Timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, VARY};
+use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Mutex;
 
 use super::ServerContext;
 use super::static_files::{only_reading, page};
+use crate::recording::collect;
 use crate::recording::folder::RecordingFolder;
 use crate::runtime::clock;
 
-/// The path of the endpoint.
-pub const PATH: &str = "/incident";
+pub use crate::recording::collect::PATH;
 /// The time that is returned if the request names none, and the maximum.
 const DEFAULT_LAST: Duration = Duration::from_secs(300);
 const LONGEST_LAST: Duration = Duration::from_secs(24 * 3_600);
@@ -32,13 +33,22 @@ const LONGEST_LAST: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug)]
 pub struct Incidents {
     folder: RecordingFolder,
+    /// All nodes and their addresses.
+    nodes: Vec<(HostId, String)>,
     reading: Arc<Mutex<()>>,
 }
 
+/// A valid request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Wanted {
+    last: Duration,
+    of_all: bool,
+}
+
 impl Incidents {
-    /// The recordings in this folder.
-    pub fn new(folder: RecordingFolder) -> Incidents {
-        Incidents { folder, reading: Arc::default() }
+    /// The recordings in this folder, and those of these nodes.
+    pub fn new(folder: RecordingFolder, nodes: Vec<(HostId, String)>) -> Incidents {
+        Incidents { folder, nodes, reading: Arc::default() }
     }
 }
 
@@ -47,18 +57,35 @@ pub async fn answer(context: &ServerContext, request: &Request<Incoming>) -> Res
     if request.method() != Method::GET {
         return only_reading();
     }
-    let Some(last) = parse_last(request.uri().query().unwrap_or_default()) else {
-        return page(StatusCode::BAD_REQUEST, "Use /incident?last=SECONDS, with 1 to 86400 seconds.\n");
-    };
-    let mut answer = recording(context, last).await;
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(origin) = header(ORIGIN)
-        && context.origins.check_page(origin, header(HOST)).is_ok()
-        && let Ok(origin) = HeaderValue::from_str(origin)
-    {
-        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    match parse(request.uri().query().unwrap_or_default()) {
+        Some(Wanted { last, of_all: false }) => recording(context, last).await,
+        Some(Wanted { last, of_all: true }) => recordings_of_all(context, last).await,
+        None => page(StatusCode::BAD_REQUEST, "Use /incident?last=SECONDS[&nodes=all], with 1 to 86400 seconds.\n"),
     }
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
+}
+
+async fn recordings_of_all(context: &ServerContext, last: Duration) -> Response<Full<Bytes>> {
+    let incident = collect::collect(context.seating().clone(), &context.incidents.nodes, last).await;
+    if incident.hosts.is_empty() {
+        return no_recording();
+    }
+    let compressed = tokio::task::spawn_blocking(move || compress(&incident)).await;
+    match compressed {
+        Ok(Ok(bytes)) => download(bytes),
+        Ok(Err(_)) | Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "Cannot compress the recordings.\n"),
+    }
+}
+
+fn no_recording() -> Response<Full<Bytes>> {
+    page(StatusCode::NOT_FOUND, "This node has no recording. Start it with --record 5m.\n")
+}
+
+fn download(bytes: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from(bytes)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=cubecast.incident"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
@@ -78,16 +105,8 @@ async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Byt
         compress(&Incident { saved_at, seating, hosts: vec![recording], missing: Vec::new() }).map(Some)
     });
     match read.await {
-        Ok(Ok(Some(bytes))) => {
-            let mut answer = Response::new(Full::new(Bytes::from(bytes)));
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
-            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            answer
-        }
-        Ok(Ok(None)) => {
-            let text = "This node has no recording. Start it with --record 5m.\n";
-            page(StatusCode::NOT_FOUND, text)
-        }
+        Ok(Ok(Some(bytes))) => download(bytes),
+        Ok(Ok(None)) => no_recording(),
         Ok(Err(error)) => page(StatusCode::INTERNAL_SERVER_ERROR, &format!("Cannot read the recording: {error}\n")),
         Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "Cannot read the recording.\n"),
     }
@@ -100,12 +119,16 @@ pub fn compress(incident: &Incident) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn parse_last(query: &str) -> Option<Duration> {
-    let last = match query {
-        "" => DEFAULT_LAST,
-        query => Duration::from_secs(query.strip_prefix("last=")?.parse().ok()?),
-    };
-    (Duration::from_secs(1)..=LONGEST_LAST).contains(&last).then_some(last)
+fn parse(query: &str) -> Option<Wanted> {
+    let mut wanted = Wanted { last: DEFAULT_LAST, of_all: false };
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=')? {
+            ("last", seconds) => wanted.last = Duration::from_secs(seconds.parse().ok()?),
+            ("nodes", "all") => wanted.of_all = true,
+            _ => return None,
+        }
+    }
+    (Duration::from_secs(1)..=LONGEST_LAST).contains(&wanted.last).then_some(wanted)
 }
 
 #[cfg(test)]
@@ -114,10 +137,12 @@ mod tests {
 
     #[test]
     fn the_time_is_in_seconds_and_has_limits() {
-        assert_eq!(parse_last(""), Some(DEFAULT_LAST));
-        assert_eq!(parse_last("last=60"), Some(Duration::from_secs(60)));
-        for bad in ["last=0", "last=86401", "last=5m", "first=1", "last=-1", "last="] {
-            assert_eq!(parse_last(bad), None, "{bad}");
+        let wanted = |last, of_all| Some(Wanted { last: Duration::from_secs(last), of_all });
+        assert_eq!(parse(""), wanted(300, false));
+        assert_eq!(parse("last=60"), wanted(60, false));
+        assert_eq!(parse("last=60&nodes=all"), wanted(60, true));
+        for bad in ["last=0", "last=86401", "last=5m", "first=1", "last=-1", "last=", "nodes=1", "all"] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 }

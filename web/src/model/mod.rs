@@ -7,6 +7,7 @@
 // The state and what changes it.
 pub mod act;
 pub mod action;
+pub mod as_command;
 mod reduce;
 pub mod state;
 pub mod view;
@@ -22,6 +23,7 @@ pub mod inbox;
 pub mod invariants;
 pub mod load;
 pub mod obstacle;
+pub mod place;
 pub mod report;
 pub mod sent;
 pub mod shared;

@@ -57,6 +57,14 @@ pub fn write_fragment(fragment: &str) {
     }
 }
 
+/// As [`write_fragment`], as a new entry of the history.
+pub fn push_fragment(fragment: &str) {
+    let history = web_sys::window().and_then(|window| window.history().ok());
+    if let Some(history) = history {
+        let _ = history.push_state_with_url(&JsValue::NULL, "", Some(fragment));
+    }
+}
+
 /// The page's full address with another fragment.
 pub fn address_with(fragment: &str) -> String {
     let whole = web_sys::window().and_then(|window| window.location().href().ok()).unwrap_or_default();

@@ -9,10 +9,11 @@ use super::first_minute::FirstMinute;
 use super::live_lessons::LiveLessons;
 use super::page::Page;
 use super::simulated::ModeSwitch;
+use crate::model::place::Place;
 use crate::model::{Act, Action, CloserTab, Moment, Selection, State};
 use crate::net::Driver;
 use crate::net::address::PageAddress;
-use crate::net::browser;
+use crate::net::browser::{self, Listener};
 
 /// Interval at which the page checks for changes by time alone, milliseconds.
 const TICK_MS: u32 = 250;
@@ -26,6 +27,7 @@ pub fn App() -> Html {
     use_clock(dispatcher.to_callback());
     use_attention(&driver, state.selection);
     use_replicas(&driver, &state);
+    use_place(&state, &dispatcher);
     let dispatch = use_memo((*driver).clone(), |driver| {
         let driver = driver.clone();
         Dispatch::new(move |command| match command {
@@ -96,6 +98,38 @@ fn use_replicas(driver: &Option<Driver>, state: &State) {
     use_effect_with((driver, topic), |(driver, topic)| {
         if let Some(driver) = driver {
             driver.look_into(topic.clone());
+        }
+    });
+}
+
+/// The address leads to what the page shows: other tabs and selections are new entries of the history.
+#[hook]
+fn use_place(state: &State, dispatcher: &UseReducerDispatcher<State>) {
+    let place = Place::of(state);
+    {
+        let dispatcher = dispatcher.clone();
+        use_effect_with((), move |()| {
+            let go = move || {
+                let there = Place::read(&browser::fragment()).map(|place| place.actions()).unwrap_or_default();
+                dispatcher.dispatch(moment(there.into_iter().map(Action::View).collect()));
+            };
+            go();
+            let listener = Listener::on_window("popstate", move |_| go());
+            move || drop(listener)
+        });
+    }
+    let before = use_mut_ref(|| None::<Place>);
+    use_effect_with(place, move |place| {
+        let before = before.borrow_mut().replace(place.clone());
+        let fragment = place.write();
+        // The first place comes before that of the address is known.
+        let Some(before) = before.filter(|_| browser::fragment().trim_start_matches('#') != &fragment[1..]) else {
+            return;
+        };
+        if before.topic == place.topic {
+            browser::push_fragment(&fragment);
+        } else {
+            browser::write_fragment(&fragment);
         }
     });
 }

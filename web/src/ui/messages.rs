@@ -9,11 +9,14 @@ use cubecast_core::wire::answer::Message;
 use yew::prelude::*;
 
 use super::download::download;
+use super::field::{on_text, setter};
 use super::words::{message_words, words};
 use crate::format::{grouped, millis, time_of_day};
 use crate::model::sent::{Sent, Stage};
 use crate::net::browser;
 
+/// From this number of messages on, they can be searched.
+const SEARCHED_FROM: usize = 5;
 /// Limits of the text that is shown of a long message before it is opened.
 const SHOWN_CHARS: usize = 400;
 const SHOWN_LINES: usize = 8;
@@ -32,17 +35,44 @@ pub struct MessageListProps {
 /// A list of messages.
 #[component]
 pub fn MessageList(props: &MessageListProps) -> Html {
+    let query = use_state(String::new);
     if props.messages.is_empty() {
         return html! { <p class="empty" data-testid={format!("{}-empty", props.id)}>{props.empty.clone()}</p> };
     }
+    let found: Vec<&Message> = props.messages.iter().filter(|message| contains(message, &query)).collect();
     html! {
-        <ol class="messages" id={props.id} data-testid={props.id}>
-            { for props.messages.iter().map(|message| {
-                let from = format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000));
-                row(message.offset.0, Some(message.offset), &message.content, &from, None)
-            }) }
-        </ol>
+        <>
+            if props.messages.len() >= SEARCHED_FROM {
+                <input
+                    type="search"
+                    class="search"
+                    placeholder="Search these messages"
+                    aria-label="Search these messages"
+                    data-testid={format!("{}-search", props.id)}
+                    value={(*query).clone()}
+                    oninput={on_text(setter(&query))}
+                />
+            }
+            if found.is_empty() {
+                <p class="empty">{"None of these messages contains this text."}</p>
+            }
+            <ol class="messages" id={props.id} data-testid={props.id}>
+                { for found.into_iter().map(|message| {
+                    let from = format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000));
+                    row(message.offset.0, Some(message.offset), &message.content, &from, None)
+                }) }
+            </ol>
+        </>
     }
+}
+
+/// Whether a message's content, publisher or offset contains a text, in letters of any size.
+fn contains(message: &Message, text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    text.is_empty()
+        || message.content.as_str().to_lowercase().contains(&text)
+        || message.publisher.as_str().to_lowercase().contains(&text)
+        || message.offset.to_string() == text.trim_start_matches('#')
 }
 
 /// Properties of [`SentList`].
@@ -95,7 +125,28 @@ fn MessageText(props: &MessageTextProps) -> Html {
     let text = props.content.as_str();
     let beginning = beginning(text);
     if beginning.len() == text.len() {
-        return html! { <span class="content">{message_words(text)}</span> };
+        let formatted = (*open).and_then(|_| formatted_json(text));
+        return html! {
+            <span class="content">
+                { match formatted {
+                    Some(json) => html! { <pre class="message-part" data-testid="message-json">{visible_lines(&json)}</pre> },
+                    None => message_words(text),
+                } }
+                if looks_like_json(text) {
+                    <button
+                        type="button"
+                        class="link"
+                        data-testid="message-format"
+                        onclick={super::field::setter(&open).reform({
+                            let is_open = open.is_some();
+                            move |_: MouseEvent| if is_open { None } else { Some(0) }
+                        })}
+                    >
+                        {if open.is_some() { "as sent" } else { "as JSON" }}
+                    </button>
+                }
+            </span>
+        };
     }
     let set_open = |part: Option<usize>| super::field::setter(&open).reform(move |_: MouseEvent| part);
     let on_copy = {
@@ -164,9 +215,61 @@ fn MessageText(props: &MessageTextProps) -> Html {
     }
 }
 
+fn looks_like_json(text: &str) -> bool {
+    let text = text.trim();
+    text.len() > 2 && (text.starts_with('{') && text.ends_with('}') || text.starts_with('[') && text.ends_with(']'))
+}
+
+/// The text with line breaks and indentation; `None` if its brackets do not match. Nothing is converted, so numbers keep
+/// all of their digits.
+fn formatted_json(text: &str) -> Option<String> {
+    let (mut formatted, mut open, mut is_text, mut is_escaped) = (String::new(), Vec::new(), false, false);
+    let break_line = |formatted: &mut String, depth: usize| {
+        formatted.push('\n');
+        formatted.push_str(&"  ".repeat(depth));
+    };
+    for c in text.trim().chars() {
+        if is_text {
+            formatted.push(c);
+            is_text = c != '"' || is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                formatted.push(c);
+                open.push(if c == '{' { '}' } else { ']' });
+                break_line(&mut formatted, open.len());
+            }
+            '}' | ']' => {
+                if open.pop() != Some(c) {
+                    return None;
+                }
+                break_line(&mut formatted, open.len());
+                formatted.push(c);
+            }
+            ',' => {
+                formatted.push(c);
+                break_line(&mut formatted, open.len());
+            }
+            ':' => formatted.push_str(": "),
+            c if c.is_whitespace() => {}
+            c => {
+                is_text = c == '"';
+                formatted.push(c);
+            }
+        }
+    }
+    (open.is_empty() && !is_text).then_some(formatted)
+}
+
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// One part of a long message, in a scrolling box.
 fn part(text: &str, number: usize) -> Html {
-    let lines = text[range(text, number)].split('\n').map(visible).collect::<Vec<_>>().join("\n");
+    let lines = visible_lines(&text[range(text, number)]);
     html! {
         <pre class="message-part" data-testid="message-part" tabindex="0" role="group" aria-label="The message">
             {lines}
@@ -202,7 +305,32 @@ fn beginning(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use cubecast_core::time::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn messages_are_found_by_content_publisher_and_offset() {
+        let message = Message {
+            offset: Offset(7),
+            publisher: crate::testing::named("publisher1"),
+            time: Timestamp(0),
+            content: "Hello, Cube".into(),
+        };
+        for found in ["", " cube ", "HELLO", "7", "#7", message.publisher.as_str()] {
+            assert!(contains(&message, found), "{found}");
+        }
+        assert!(!contains(&message, "square") && !contains(&message, "#8"));
+    }
+
+    #[test]
+    fn only_json_is_formatted() {
+        assert!(looks_like_json(" {\"a\": 1} ") && !looks_like_json("{}") && !looks_like_json("(a)"));
+        let text = r#"{"a\"}": [12345678901234567890, "x, y"]}"#;
+        let formatted = "{\n  \"a\\\"}\": [\n    12345678901234567890,\n    \"x, y\"\n  ]\n}";
+        assert_eq!(formatted_json(text).as_deref(), Some(formatted));
+        assert_eq!(formatted_json("{]"), None);
+    }
 
     #[test]
     fn a_long_message_begins_with_a_few_lines_and_short_ones_are_whole() {

@@ -25,6 +25,7 @@ mod node;
 mod node_card;
 mod node_table;
 mod page;
+mod palette;
 mod panes;
 mod presets;
 mod publish_form;

@@ -95,7 +95,7 @@ fn id(preset: Preset) -> &'static str {
 }
 
 /// The label of its button.
-fn name(preset: Preset) -> &'static str {
+pub fn name(preset: Preset) -> &'static str {
     match preset {
         Preset::IsolateHome => "Isolate the home",
         Preset::CrashLeader => "Crash the leader",

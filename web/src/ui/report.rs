@@ -1,11 +1,14 @@
 //! The result of the user's last task.
 
+use cubecast_core::visible::visible;
+use cubecast_core::wire::client::Action;
 use yew::prelude::*;
 
 use super::dispatch::{Command, use_dispatch};
 use super::text::report;
 use super::words::words;
 use crate::format::time_of_day;
+use crate::model::as_command;
 use crate::model::report::Report;
 
 /// Properties of [`ReportBox`].
@@ -61,6 +64,20 @@ fn state_name(props: &ReportBoxProps) -> &'static str {
     }
 }
 
+/// How another program does the same.
+fn as_command(action: &Action) -> Option<Html> {
+    let command = as_command::command_line(action)?;
+    Some(html! {
+        <details class="as-command">
+            <summary>{"As a command"}</summary>
+            <code data-testid="as-command">{visible(&command).into_owned()}</code>
+            if let Some(json) = as_command::json(action) {
+                <code>{visible(&json).into_owned()}</code>
+            }
+        </details>
+    })
+}
+
 fn lines(report: &Report) -> Html {
     html! {
         <>
@@ -70,6 +87,7 @@ fn lines(report: &Report) -> Html {
             if report.running {
                 <p class="running">{"Waiting for an answer…"}</p>
             }
+            { for report.goal.as_ref().and_then(as_command) }
             // The failure may be over, so its time is shown.
             if let Some(at_ms) = report.failed_ms {
                 <p class="aside">{format!("At {} UTC.", time_of_day(at_ms))}</p>

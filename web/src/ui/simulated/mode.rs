@@ -98,6 +98,11 @@ pub fn ModeSwitch(props: &ModeSwitchProps) -> Html {
                 }) }
             </span>
             {fork}
+            if props.live.is_some() {
+                <a class="link" href="incident?last=300&nodes=all" download="cubecast.incident" data-testid="save-incident">
+                    {"Save the last 5 minutes"}
+                </a>
+            }
         </nav>
     }
 }
