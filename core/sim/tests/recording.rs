@@ -121,6 +121,12 @@ fn damage_is_an_error_and_an_unfinished_turn_is_the_end() {
     *segment = segment.slice(..segment.len() - 5);
     assert_eq!(replay(&cut).0, whole - 1);
 
+    // What an older segment left behind the last turn is not read.
+    let mut reused = incident.clone();
+    let [segment, older] = [0, 1].map(|host| incident.hosts[host].segments[0].clone());
+    reused.hosts[0].segments[0] = [&segment[..], &older[older.len() / 2..]].concat().into();
+    assert_eq!(replay(&reused).0, whole);
+
     let empty = Incident { hosts: Vec::new(), ..incident.clone() };
     assert_eq!(Replay::open(&empty).err(), Some(ReplayError::Incident(IncidentError::Empty)));
     let foreign = vec![HostRecording { host: host("000"), segments: vec![b"something else"[..].into()] }];

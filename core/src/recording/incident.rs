@@ -79,6 +79,6 @@ impl HostRecording {
         read.retain(|segment| segment.head.host == host);
         read.sort_by_key(|segment| (segment.head.process, segment.head.number));
         let before = read.iter().rposition(|segment| segment.head.began.wall <= since).unwrap_or(0);
-        HostRecording { host, segments: read.drain(before..).map(|segment| segment.bytes().clone()).collect() }
+        HostRecording { host, segments: read.drain(before..).filter_map(|segment| segment.trimmed().ok()).collect() }
     }
 }

@@ -16,6 +16,8 @@ use crate::time::Now;
 /// that is more. States then are a small part of a recording, and of the time that it takes.
 const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
 const BYTES_TO_STATE_RATIO: usize = 6;
+/// The most bytes that are allocated for a piece beforehand.
+const MAX_CAPACITY: usize = 1024 * 1024;
 /// A new segment begins after this time.
 const SEGMENT_AGE: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,8 @@ pub struct Recorder {
     version: String,
     /// The number of the next segment.
     next: u64,
+    /// The tag of the newest segment.
+    tag: u32,
     /// When the newest segment began; `None` before the first.
     began: Option<Now>,
     /// Bytes of turns in the newest segment, and of its state.
@@ -57,6 +61,7 @@ impl Recorder {
             process,
             version,
             next: 0,
+            tag: 0,
             began: None,
             bytes: 0,
             state_bytes: 0,
@@ -77,7 +82,7 @@ impl Recorder {
         }
         if self.began.is_some() {
             self.turn_at = Some(self.turns.len());
-            segment::begin_turn(&mut self.turns, self.last, now, inputs);
+            segment::begin_turn(&mut self.turns, self.tag, self.last, now, inputs);
             self.last = now;
         }
     }
@@ -116,6 +121,7 @@ impl Recorder {
         (self.bytes, self.state_bytes, self.began, self.last) = (0, state.len(), Some(began), began);
         let number = self.next;
         self.next += 1;
+        self.tag = segment::tag(self.process, number);
         let (host, process, version) = (self.host, self.process, self.version.clone());
         let head = Head { host, process, number, version, began, state };
         self.pieces.push(Piece::Begin { number, bytes: head.encode() });
@@ -123,7 +129,9 @@ impl Recorder {
 
     fn cut(&mut self) {
         if !self.turns.is_empty() {
-            self.pieces.push(Piece::More(std::mem::take(&mut self.turns)));
+            // The next piece will be about as long.
+            let next = Vec::with_capacity(self.turns.len().min(MAX_CAPACITY));
+            self.pieces.push(Piece::More(std::mem::replace(&mut self.turns, next)));
         }
     }
 }

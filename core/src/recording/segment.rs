@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! segment = magic, length of head: u32, head, turn..
-//! turn    = length: u32, inputs with their time, digest of the effects: u32
+//! turn    = length: u32, tag: u32, inputs with their time, digest of the effects: u32
 //! ```
 //!
-//! Numbers are little-endian; head and inputs are encoded in postcard. A segment that ends within a turn, because its
-//! process was killed, is read up to the last whole turn.
+//! Numbers are little-endian; head and inputs are encoded in postcard. The length counts what follows the tag. A segment
+//! may be written over an older one, whose rest then follows its last turn: the tag is that of the segment, so a reader
+//! stops there. It also stops at a turn that is not whole, because its process was killed.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,7 @@ pub enum SegmentError {
 #[derive(Clone, Debug)]
 pub struct Segment {
     pub head: Head,
+    tag: u32,
     bytes: Bytes,
     /// Where the first turn begins.
     turns_at: usize,
@@ -89,19 +91,28 @@ impl Head {
     }
 }
 
+/// The tag of all turns of a segment.
+pub fn tag(process: u64, number: u64) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&process.to_le_bytes());
+    hasher.update(&number.to_le_bytes());
+    hasher.finalize()
+}
+
 /// Appends the inputs of a turn to `bytes`. The turn is complete after [`finish_turn`].
-pub fn begin_turn(bytes: &mut Vec<u8>, last: Now, now: Now, inputs: &[Input]) {
+pub fn begin_turn(bytes: &mut Vec<u8>, tag: u32, last: Now, now: Now, inputs: &[Input]) {
     let passed = now.monotonic.0.wrapping_sub(last.monotonic.0);
     let wall = now.wall.0.wrapping_sub(last.wall.0) as i64;
     let mut filled = std::mem::take(bytes);
     filled.extend([0; WORD]);
+    filled.extend(tag.to_le_bytes());
     *bytes = postcard::to_extend(&(passed, wall, inputs), filled).expect("memory takes any turn");
 }
 
 /// Completes the turn that begins at `start` in `bytes`.
 pub fn finish_turn(bytes: &mut Vec<u8>, start: usize, digest: u32) {
     bytes.extend(digest.to_le_bytes());
-    let length = (bytes.len() - start - WORD) as u32;
+    let length = (bytes.len() - start - 2 * WORD) as u32;
     bytes[start..start + WORD].copy_from_slice(&length.to_le_bytes());
 }
 
@@ -112,13 +123,13 @@ impl Segment {
         let damaged = |why: &str| SegmentError::Damaged { at: MAGIC.len(), why: why.to_owned() };
         let length = word(rest).ok_or_else(|| damaged("it ends within its head"))? as usize;
         let head = rest.get(WORD..WORD + length.min(MAX_PART)).ok_or_else(|| damaged("it ends within its head"))?;
-        let head = postcard::from_bytes(head).map_err(|error| damaged(&error.to_string()))?;
-        Ok(Segment { head, turns_at: MAGIC.len() + WORD + length, bytes })
+        let head: Head = postcard::from_bytes(head).map_err(|error| damaged(&error.to_string()))?;
+        Ok(Segment { tag: tag(head.process, head.number), head, turns_at: MAGIC.len() + WORD + length, bytes })
     }
 
-    /// The segment as it was recorded.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    /// The segment as it was recorded, without what follows its last turn.
+    pub fn trimmed(&self) -> Result<Bytes, SegmentError> {
+        Ok(self.bytes.slice(..self.end()?.at))
     }
 
     /// The position of the first turn.
@@ -136,9 +147,14 @@ impl Segment {
 
     /// The time of the last turn, or of the segment's beginning. Decodes no inputs.
     pub fn ends(&self) -> Result<Now, SegmentError> {
+        self.end().map(|cursor| cursor.last)
+    }
+
+    /// The position behind the last turn.
+    fn end(&self) -> Result<Cursor, SegmentError> {
         let mut cursor = self.begin();
         while self.next_part(&mut cursor)?.is_some() {}
-        Ok(cursor.last)
+        Ok(cursor)
     }
 
     /// The time, encoded inputs and digest of the turn at a position, which moves behind it.
@@ -146,7 +162,10 @@ impl Segment {
         let at = cursor.at;
         let Some(length) = self.bytes.get(at..).and_then(word) else { return Ok(None) };
         let length = length as usize;
-        let Some(body) = self.bytes.get(at + WORD..).and_then(|rest| rest.get(..length)) else { return Ok(None) };
+        if self.bytes.get(at + WORD..).and_then(word) != Some(self.tag) {
+            return Ok(None);
+        }
+        let Some(body) = self.bytes.get(at + 2 * WORD..).and_then(|rest| rest.get(..length)) else { return Ok(None) };
         let damaged = |why: &str| SegmentError::Damaged { at, why: why.to_owned() };
         let (body, digest) = body.split_at_checked(length.wrapping_sub(WORD)).ok_or_else(|| damaged("no digest"))?;
         let ((passed, wall), rest): ((u64, i64), &[u8]) =
@@ -155,7 +174,7 @@ impl Segment {
             monotonic: Instant(cursor.last.monotonic.0.wrapping_add(passed)),
             wall: Timestamp(cursor.last.wall.0.wrapping_add_signed(wall)),
         };
-        *cursor = Cursor { at: at + WORD + length, last: now };
+        *cursor = Cursor { at: at + 2 * WORD + length, last: now };
         Ok(Some((now, rest, word(digest).ok_or_else(|| damaged("no digest"))?)))
     }
 

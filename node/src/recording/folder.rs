@@ -43,9 +43,16 @@ impl RecordingFolder {
         &self.0
     }
 
-    /// Creates the file of a segment.
-    pub fn begin(&self, segment: &SegmentFile) -> io::Result<File> {
-        private::write_anew().open(self.0.join(segment.name()))
+    /// Opens the file of a new segment: a new file, or that of an older segment, which is written over. What it contained
+    /// follows the new content then.
+    pub fn begin(&self, segment: &SegmentFile, older: Option<&SegmentFile>) -> io::Result<File> {
+        let path = self.0.join(segment.name());
+        if let Some(older) = older
+            && fs::rename(self.0.join(older.name()), &path).is_ok()
+        {
+            return private::read_write().open(path);
+        }
+        private::write_anew().open(path)
     }
 
     /// Deletes the file of a segment.
@@ -108,7 +115,7 @@ mod tests {
         assert_eq!(folder.segments().unwrap(), []);
         folder.create().unwrap();
         let files = [(1, 0), (1, 1), (20, 0)].map(|(process, number)| SegmentFile { process, number });
-        files.iter().rev().for_each(|file| drop(folder.begin(file).unwrap()));
+        files.iter().rev().for_each(|file| drop(folder.begin(file, None).unwrap()));
         fs::write(folder.path().join("notes.txt"), "").unwrap();
         let found: Vec<SegmentFile> = folder.segments().unwrap().into_iter().map(|(file, _)| file).collect();
         assert_eq!(found, files);

@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::runtime::machine::Machine;
 
 /// Pieces are given to the writer when they have this size or this age. A killed process loses what is younger.
-const PIECE_BYTES: usize = 64 << 10;
+const PIECE_BYTES: usize = 256 << 10;
 const PIECE_AGE: Duration = Duration::from_millis(10);
 
 /// See the [module](self).

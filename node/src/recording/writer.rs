@@ -1,4 +1,5 @@
-//! A thread that writes the pieces of a recording, and deletes segments that are too old or too many.
+//! A thread that writes the pieces of a recording, and removes segments that are too old or too many. Their files are
+//! written over: the system then has neither to find new blocks nor new pages.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -81,10 +82,11 @@ impl Worker {
                 self.open = None;
                 self.check_room()?;
                 let segment = SegmentFile { process: self.process, number: *number };
-                let file = self.open.insert(self.folder.begin(&segment)?);
+                let oldest = self.take_old()?;
+                let file = self.open.insert(self.folder.begin(&segment, oldest.as_ref())?);
                 file.write_all(bytes)?;
                 self.kept.push(Kept { segment, begun: SystemTime::now(), bytes: bytes.len() as u64 });
-                self.delete_old()
+                Ok(())
             }
             Piece::More(bytes) => {
                 let (Some(file), Some(newest)) = (&mut self.open, self.kept.last_mut()) else { return Ok(()) };
@@ -103,22 +105,23 @@ impl Worker {
         Ok(())
     }
 
-    /// Deletes the oldest segments while the rest covers the time, and while the rest is too large.
-    fn delete_old(&mut self) -> io::Result<()> {
+    /// Takes the oldest segments while the rest covers the time, and while the rest is too large. Returns the first one,
+    /// whose file the new segment overwrites, and deletes the others.
+    fn take_old(&mut self) -> io::Result<Option<SegmentFile>> {
         let sum = |kept: &[Kept]| kept.iter().map(|kept| kept.bytes).sum::<u64>();
         let is_old = |kept: &Kept| kept.begun.elapsed().is_ok_and(|age| age > self.rules.last);
-        while let [oldest, second, ..] = &self.kept[..] {
+        let mut first = None;
+        while let [_, second, ..] = &self.kept[..] {
             if !is_old(second) && sum(&self.kept) <= self.rules.bytes {
                 break;
             }
-            match self.folder.delete(&oldest.segment) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            let oldest = self.kept.remove(0).segment;
+            match &first {
+                None => first = Some(oldest),
+                Some(_) => self.folder.delete(&oldest)?,
             }
-            self.kept.remove(0);
         }
-        Ok(())
+        Ok(first)
     }
 
     /// The first failure of a process is reported; the recorder tries again with each segment.

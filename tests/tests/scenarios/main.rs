@@ -14,6 +14,7 @@ mod disk_loss;
 mod encodings;
 mod evaluations;
 mod expiry;
+mod finding;
 mod first_load;
 mod full_disk;
 mod headers;

@@ -73,13 +73,13 @@ impl Place {
         Some(place)
     }
 
-    /// The actions that lead there.
+    /// The actions that lead there. A selection opens a tab, so the tabs are chosen after it.
     pub fn actions(&self) -> Vec<ViewAction> {
         vec![
             ViewAction::ChooseTopic(self.topic.clone()),
+            ViewAction::Select(self.selection),
             ViewAction::ChooseTab(self.tab),
             ViewAction::ChooseCloserTab(self.view),
-            ViewAction::Select(self.selection),
         ]
     }
 }
@@ -95,6 +95,7 @@ fn read_selection(text: &str) -> Option<Selection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Action, Moment};
     use crate::testing::named;
 
     #[test]
@@ -108,6 +109,14 @@ mod tests {
         }
         assert_eq!(Place::default().write(), "#");
         assert_eq!(Place::read(""), Some(Place::default()));
+    }
+
+    #[test]
+    fn the_actions_of_a_place_lead_there() {
+        let selection = Some(Selection::Node(named("100")));
+        let place = Place { topic: "news".into(), tab: Tab::Pull, view: CloserTab::Xray, selection };
+        let actions = place.actions().into_iter().map(Action::View).collect();
+        assert_eq!(Place::of(&State::default().after(Moment { now_ms: 1, actions })), place);
     }
 
     #[test]

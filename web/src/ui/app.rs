@@ -8,6 +8,7 @@ use super::dispatch::{Command, Dispatch};
 use super::first_minute::FirstMinute;
 use super::live_lessons::LiveLessons;
 use super::page::Page;
+use super::palette::Palette;
 use super::simulated::ModeSwitch;
 use crate::model::place::Place;
 use crate::model::{Act, Action, CloserTab, Moment, Selection, State};
@@ -37,7 +38,12 @@ pub fn App() -> Html {
         })
     });
     let state = state.seen();
-    let mode_switch = html! { <ModeSwitch live={Some(state.clone())} /> };
+    let mode_switch = html! {
+        <>
+            <ModeSwitch live={Some(state.clone())} />
+            <Palette state={state.clone()} />
+        </>
+    };
     let guide = html! { <LiveLessons state={state.clone()} /> };
     let story = html! { <FirstMinute state={state.clone()} /> };
     html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {guide} {story} /> }

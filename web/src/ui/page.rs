@@ -7,7 +7,6 @@ use yew::prelude::*;
 use super::closer::LookCloser;
 use super::dispatch::{Command, Dispatch};
 use super::header::Header;
-use super::palette::Palette;
 use super::panes::{Panes, splitters, use_panes};
 use super::pulse::Pace;
 use super::stage::Stage;
@@ -58,7 +57,6 @@ pub fn Page(props: &PageProps) -> Html {
                     seed_failed={state.seed_failed.clone()}
                 >
                     {props.mode_switch.clone()}
-                    <Palette state={state.clone()} />
                 </Header>
                 <main class="workspace" style={panes.style()}>
                     <section class="pane topics-pane" aria-label="Topics">
