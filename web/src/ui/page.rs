@@ -59,7 +59,7 @@ pub fn Page(props: &PageProps) -> Html {
                     {props.mode_switch.clone()}
                 </Header>
                 <main class="workspace" style={panes.style()}>
-                    <section class="pane topics-pane" aria-label="Topics">
+                    <section class="pane topics-pane" aria-label="Choose a topic">
                         <TopicCard
                             topics={state.topics.clone()}
                             cluster={state.cluster.clone()}
