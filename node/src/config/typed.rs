@@ -44,8 +44,8 @@ pub struct Typed {
     /// The table `[storage]`.
     #[serde(default)]
     pub storage: TypedStorage,
-    /// The table `[recording]`.
-    #[serde(default)]
+    /// The table `[recording]`. Left out if it says nothing, so that earlier versions read the file.
+    #[serde(default, skip_serializing_if = "TypedRecording::is_empty")]
     pub recording: TypedRecording,
 }
 
@@ -77,6 +77,12 @@ pub struct TypedRecording {
     pub last: Option<String>,
     /// The maximum size on the disk, for example `64MiB`.
     pub bytes: Option<String>,
+}
+
+impl TypedRecording {
+    fn is_empty(&self) -> bool {
+        self.last.is_none() && self.bytes.is_none()
+    }
 }
 
 /// The table `[limits]`, as typed.
