@@ -14,6 +14,7 @@ pub mod config;
 pub mod dashboard;
 pub mod executor;
 pub mod failure;
+pub mod fetch;
 pub mod log;
 pub mod metrics;
 pub mod output;

@@ -22,7 +22,6 @@ mod answered;
 mod commands;
 mod deliveries;
 mod driver;
-pub mod http;
 mod listener;
 mod socket;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use serde::Deserialize;
 
-use crate::client::http;
+use crate::fetch;
 
 /// Longer than the node's own time limit for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -41,16 +41,16 @@ pub struct Reason {
 
 /// Requests the state of the node at this address. `None`: it does not answer.
 pub async fn ask(address: &str) -> Option<Health> {
-    serde_json::from_slice(&fetch(address, "/readyz").await?).ok()
+    serde_json::from_slice(&fetch_body(address, "/readyz").await?).ok()
 }
 
 /// The value of a line of `/metrics`. `name` is the whole name in that line, including labels.
 pub async fn counted(address: &str, name: &str) -> Option<f64> {
-    let page = fetch(address, "/metrics").await?;
+    let page = fetch_body(address, "/metrics").await?;
     let page = std::str::from_utf8(&page).ok()?;
     page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-async fn fetch(address: &str, path: &str) -> Option<Bytes> {
-    http::get(address, path, PATIENCE).await.ok().map(|fetched| fetched.body)
+async fn fetch_body(address: &str, path: &str) -> Option<Bytes> {
+    fetch::get(address, path, PATIENCE).await.ok().map(|fetched| fetched.body)
 }

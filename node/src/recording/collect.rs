@@ -9,7 +9,7 @@ use cubecast_core::seating::Seating;
 use flate2::read::MultiGzDecoder;
 use futures_util::future::join_all;
 
-use crate::client::http;
+use crate::fetch;
 use crate::runtime::clock;
 
 /// The path at which a node returns its recording.
@@ -35,7 +35,7 @@ pub async fn collect(seating: Seating, nodes: &[(HostId, String)], last: Duratio
 }
 
 async fn ask(address: &str, path: &str) -> Result<HostRecording, String> {
-    let fetched = http::get(address, path, PATIENCE).await?;
+    let fetched = fetch::get(address, path, PATIENCE).await?;
     if !fetched.status.is_success() {
         return Err(String::from_utf8_lossy(&fetched.body).trim().trim_end_matches('.').to_owned());
     }

@@ -6,7 +6,7 @@ use cubecast_core::identity::HostId;
 use super::action::ViewAction;
 use super::state::State;
 use super::view::{CloserTab, Selection, Tab};
-use crate::simulated::address::{escape, unescape};
+use crate::format::{escape, unescape};
 
 /// A place in the page. Fields that an address lacks have their usual values.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -12,6 +12,7 @@ use cubecast_sim::{Reduction, Scenario};
 
 use super::catalogue;
 use super::spec::{Course, LONGEST_MS, MAX_USER_ACTIONS, Spec, UserAction};
+use crate::format::{escape, unescape};
 use crate::model::Selection;
 
 /// The version of this address format.
@@ -227,31 +228,6 @@ fn custom_scenario(text: &str) -> Result<(Scenario, Reduction), BadAddress> {
 /// The start of an untrusted text, short enough for a sentence.
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
-}
-
-pub fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-/// Invalid escapes are kept unchanged.
-pub fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
