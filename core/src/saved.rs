@@ -1,7 +1,7 @@
 //! Serde for parts of a node's state that have none of their own, for `#[serde(with = "..")]`.
 //!
-//! A node's state is saved between two turns and restored from that ([`Node::save`](crate::node::Node::save)). The saved
-//! state behaves exactly as the original: the same inputs lead to the same effects.
+//! A node's state is saved between two turns and restored from that ([`Node::save`](crate::node::Node::save)). The
+//! saved state behaves exactly as the original: the same inputs lead to the same effects.
 
 /// A random generator, as its state.
 pub mod random {

@@ -46,8 +46,8 @@ fn the_same_seed_gives_the_same_trace_on_every_machine() {
 
 const TRACE: u64 = 0x8d93_f3c2_ffea_4cd1;
 
-/// A recording that was made on one platform is replayed on every other: the saved states have the same bytes. A hash over
-/// them is pinned.
+/// A recording that was made on one platform is replayed on every other: the saved states have the same bytes. A hash
+/// over them is pinned.
 #[wasm_bindgen_test(unsupported = test)]
 fn a_saved_state_has_the_same_bytes_everywhere_and_is_replayed() {
     let scenario = Scenario { seconds: 6, fault_every_ms: 300, dimensions: vec![3], ..Scenario::default() };

@@ -1,5 +1,5 @@
-//! The checksum of a turn's effects: a crc32 of their encoding, which is never stored. Of a long text or byte string, its
-//! length, its beginning and its end count: nodes copy contents and do not compute them.
+//! The checksum of a turn's effects: a crc32 of their encoding, which is never stored. Of a long text or byte string,
+//! its length, its beginning and its end count: nodes copy contents and do not compute them.
 //!
 //! Frequent events do not count: whether a node creates them depends on who watches, and a replay watches all.
 

@@ -1,7 +1,7 @@
 //! The recordings of all hosts of a cluster, in one file.
 //!
-//! The file is the magic line, then the incident in postcard. Programs that write it to a disk compress it with gzip as a
-//! whole; this module sees neither files nor compression.
+//! The file is the magic line, then the incident in postcard. Programs that write it to a disk compress it with gzip as
+//! a whole; this module sees neither files nor compression.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

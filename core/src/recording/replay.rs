@@ -14,8 +14,8 @@ use crate::seating::Seating;
 use crate::store::Write;
 use crate::time::{Instant, Now, Timestamp};
 
-/// A host whose recording ends this long before the incident's end, in microseconds, was down then: a node that runs has
-/// a turn at least every quarter of a second.
+/// A host whose recording ends this long before the incident's end, in microseconds, was down then: a node that runs
+/// has a turn at least every quarter of a second.
 const SILENCE_US: u64 = 2_000_000;
 
 /// How a replay of one host compares with its recording.

@@ -5,9 +5,9 @@
 //! turn    = length: u32, tag: u32, inputs with their time, digest of the effects: u32
 //! ```
 //!
-//! Numbers are little-endian; head and inputs are encoded in postcard. The length counts what follows the tag. A segment
-//! may be written over an older one, whose rest then follows its last turn: the tag is that of the segment, so a reader
-//! stops there. It also stops at a turn that is not whole, because its process was killed.
+//! Numbers are little-endian; head and inputs are encoded in postcard. The length counts what follows the tag. A
+//! segment may be written over an older one, whose rest then follows its last turn: the tag is that of the segment, so
+//! a reader stops there. It also stops at a turn that is not whole, because its process was killed.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -30,8 +30,8 @@ use crate::transport::incidents;
 
 /// Save what happened in a cluster, and replay it.
 ///
-/// Nodes that were started with --record keep what they were told in the last minutes. An incident file contains that for
-/// all nodes. Replaying it repeats every decision of every node, and compares it with what the node did.
+/// Nodes that were started with --record keep what they were told in the last minutes. An incident file contains that
+/// for all nodes. Replaying it repeats every decision of every node, and compares it with what the node did.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n    \
     cubecast incident save --to outage.incident\n    \

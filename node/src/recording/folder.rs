@@ -43,8 +43,8 @@ impl RecordingFolder {
         &self.0
     }
 
-    /// Opens the file of a new segment: a new file, or that of an older segment, which is written over. What it contained
-    /// follows the new content then.
+    /// Opens the file of a new segment: a new file, or that of an older segment, which is written over. What it
+    /// contained follows the new content then.
     pub fn begin(&self, segment: &SegmentFile, older: Option<&SegmentFile>) -> io::Result<File> {
         let path = self.0.join(segment.name());
         if let Some(older) = older

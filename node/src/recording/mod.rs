@@ -1,5 +1,5 @@
-//! The flight recorder of a node process: keeps what the node was told on the disk, so that even a killed process leaves
-//! a recording. [`cubecast_core::recording`] has the format and the replay.
+//! The flight recorder of a node process: keeps what the node was told on the disk, so that even a killed process
+//! leaves a recording. [`cubecast_core::recording`] has the format and the replay.
 //!
 //! | file | content |
 //! |---|---|

@@ -105,8 +105,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes the oldest segments while the rest covers the time, and while the rest is too large. Returns the first one,
-    /// whose file the new segment overwrites, and deletes the others.
+    /// Takes the oldest segments while the rest covers the time, and while the rest is too large. Returns the first
+    /// one, whose file the new segment overwrites, and deletes the others.
     fn take_old(&mut self) -> io::Result<Option<SegmentFile>> {
         let sum = |kept: &[Kept]| kept.iter().map(|kept| kept.bytes).sum::<u64>();
         let is_old = |kept: &Kept| kept.begun.elapsed().is_ok_and(|age| age > self.rules.last);

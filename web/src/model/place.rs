@@ -1,5 +1,5 @@
-//! What the live page shows, as a fragment of its address: the topic, the tabs and the selection. A link leads there, and
-//! the browser's Back returns there.
+//! What the live page shows, as a fragment of its address: the topic, the tabs and the selection. A link leads there,
+//! and the browser's Back returns there.
 
 use cubecast_core::identity::HostId;
 

@@ -86,8 +86,8 @@ pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
     });
 }
 
-/// Reads a file that the user chose or dropped, decompressed if it is compressed with gzip. `tell` receives its bytes or
-/// an error text.
+/// Reads a file that the user chose or dropped, decompressed if it is compressed with gzip. `tell` receives its bytes
+/// or an error text.
 pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {
     spawn_local(async move {
         let read = read_whole(&file).await;

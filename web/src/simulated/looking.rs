@@ -1,5 +1,5 @@
-//! Reads the state of simulated or recorded nodes directly. The page gets the same reports as a page that watches the nodes,
-//! without requests that could change the run.
+//! Reads the state of simulated or recorded nodes directly. The page gets the same reports as a page that watches the
+//! nodes, without requests that could change the run.
 
 use cubecast_core::cube::Vertex;
 use cubecast_core::group::Group;

@@ -54,7 +54,8 @@ impl Recording for OpenedIncident {
     }
 }
 
-/// Most messages of one topic, and of all topics, that a fork has from before the recording. Their contents are unknown.
+/// Most messages of one topic, and of all topics, that a fork has from before the recording. Their contents are
+/// unknown.
 const MAX_UNKNOWN: u64 = 1_000;
 const MAX_UNKNOWN_IN_ALL: u64 = 100_000;
 const UNKNOWN: &str = "(from before the recording)";

@@ -1,4 +1,5 @@
-//! One run: a simulated cluster or the recorded hosts of an incident, the controller through which the user takes part, and the page's state.
+//! One run: a simulated cluster or the recorded hosts of an incident, the controller through which the user takes part,
+//! and the page's state.
 //!
 //! Time advances in ticks of one virtual millisecond, and the page's state is updated at the end of each tick. The
 //! displayed state at an instant is therefore a function of the spec alone.

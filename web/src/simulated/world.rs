@@ -50,8 +50,8 @@ pub trait World {
     /// Whether this is an incident, in which nothing can be changed.
     fn is_recorded(&self) -> bool;
 
-    /// A simulation that goes on from the present moment of an incident, which cannot go on after this. `None`: this is no
-    /// incident.
+    /// A simulation that goes on from the present moment of an incident, which cannot go on after this. `None`: this is
+    /// no incident.
     fn fork(&mut self, seed: u64) -> Option<Box<dyn World>>;
 
     /// For an incident: how the replay so far compares with the recording.

@@ -220,8 +220,8 @@ fn looks_like_json(text: &str) -> bool {
     text.len() > 2 && (text.starts_with('{') && text.ends_with('}') || text.starts_with('[') && text.ends_with(']'))
 }
 
-/// The text with line breaks and indentation; `None` if its brackets do not match. Nothing is converted, so numbers keep
-/// all of their digits.
+/// The text with line breaks and indentation; `None` if its brackets do not match. Nothing is converted, so numbers
+/// keep all of their digits.
 fn formatted_json(text: &str) -> Option<String> {
     let (mut formatted, mut open, mut is_text, mut is_escaped) = (String::new(), Vec::new(), false, false);
     let break_line = |formatted: &mut String, depth: usize| {

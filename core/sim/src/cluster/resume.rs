@@ -24,7 +24,8 @@ pub struct Resumed {
 
 impl Cluster {
     /// Goes on with these hosts at `now`. Whatever was in transit is lost, and clients are gone. Connections between
-    /// neighbours stand if both sides have them. Writes and reads under way are finished. Hosts that are not named have no process and an empty disk.
+    /// neighbours stand if both sides have them. Writes and reads under way are finished. Hosts that are not named have
+    /// no process and an empty disk.
     pub fn resume(config: ClusterConfig, now: Instant, hosts: Vec<Resumed>) -> Cluster {
         let mut cluster = Cluster::without_processes(config);
         cluster.now = now;
