@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     names_expire_after: Option<String>,
     /// Record what the nodes are told, for `cubecast incident`: the time that the recordings cover, or off. Each node
-    /// uses up to 64 MiB of disk for it.
+    /// uses up to 80 MiB of disk for it.
     #[arg(long, value_name = "TIME|off", default_value = "5m")]
     record: String,
     /// Whether clients can make nodes fail, and cut or slow links (default: on if only this machine can connect, off

@@ -34,7 +34,7 @@
 //!
 //! [recording]                      # the flight recorder; its folder is in the data folder
 //! last = "5m"                      # the time that it covers, or "off"; default: off
-//! bytes = "64MiB"                  # its maximum size on the disk, even if it then covers less
+//! bytes = "64MiB"                  # its size on the disk, besides the newest part of 16 MiB
 //! ```
 //!
 //! Paths in the file are relative to the file's folder. Paths in flags are relative to the working folder. A flag
