@@ -45,6 +45,8 @@
 //! | batch | the writes of one turn; they become durable together |
 //! | row | a value in a table on disk; a row of messages contains several messages |
 //! | checkpoint | the encoded [`topics::Topics`] of a group (its *small state*) at one log index |
+//! | recording, segment | the turns of a node with a saved state to begin from; a part of them in one file |
+//! | incident | the recordings of all hosts of a cluster |
 //! | outbox | publishes accepted with `ack: one` that are not in the log yet |
 //!
 //! # Reading order

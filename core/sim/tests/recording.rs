@@ -121,7 +121,7 @@ fn damage_is_an_error_and_an_unfinished_turn_is_the_end() {
     *segment = segment.slice(..segment.len() - 5);
     assert_eq!(replay(&cut).0, whole - 1);
 
-    // What an older segment left behind the last turn is not read.
+    // The rest of an older segment behind the last turn is not read.
     let mut reused = incident.clone();
     let [segment, older] = [0, 1].map(|host| incident.hosts[host].segments[0].clone());
     reused.hosts[0].segments[0] = [&segment[..], &older[older.len() / 2..]].concat().into();

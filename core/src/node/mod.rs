@@ -111,7 +111,7 @@ pub struct Node {
     unsettled: bool,
 }
 
-/// What a node awaits from its surroundings.
+/// Answers and closures that a node awaits from the runtime.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Awaits {
     /// The number of the last batch that it emitted.
@@ -188,7 +188,7 @@ impl Node {
         !self.view.lifecycle.is_crashed()
     }
 
-    /// What this node awaits from its surroundings, so that others can continue with it.
+    /// The answers and closures that this node awaits, for a runtime that continues with it.
     pub fn awaits(&self) -> Awaits {
         Awaits {
             written: self.out.batch() - 1,

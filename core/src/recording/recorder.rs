@@ -105,7 +105,7 @@ impl Recorder {
         std::mem::take(&mut self.pieces)
     }
 
-    /// What was taken last is lost: the next turn begins a new segment.
+    /// The pieces that were taken last are lost: the next turn begins a new segment.
     pub fn begin_anew(&mut self) {
         self.began = None;
     }

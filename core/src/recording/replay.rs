@@ -1,6 +1,6 @@
 //! Replays recordings: one host turn by turn, and all hosts of an incident in the order of their clocks.
 //!
-//! A replay carries out nothing. Whoever asks for the next turn sees its effects and the node's state after it.
+//! A replay carries out no effects. Its caller sees the effects of each turn, and the node's state after it.
 
 use std::collections::BTreeMap;
 
@@ -83,13 +83,13 @@ struct HostReplay {
     segment: usize,
     cursor: Cursor,
     node: Option<Node>,
-    /// What the last process left on the disk.
+    /// The content of the disk after the last process.
     disk: Vec<Write>,
     next: Next,
     comparison: Comparison,
 }
 
-/// What comes next, and when.
+/// The next step, and its time.
 enum Next {
     Begin(Timestamp),
     Turn(Timestamp, Turn),
@@ -158,8 +158,8 @@ impl Replay {
         Some(Now { monotonic: Instant(at.0.wrapping_sub(offset)), wall: at })
     }
 
-    /// What the disk of a host contains while its process does not run, except messages: the state with which the
-    /// process ended.
+    /// The content of a host's disk while its process does not run, without messages: the state at the end of the
+    /// process.
     pub fn disk_of(&self, host: HostId) -> &[Write] {
         self.hosts.get(&host).map_or(&[], |host| &host.disk)
     }

@@ -23,7 +23,7 @@ const WORD: usize = 4;
 /// The maximum size of one turn or head, against damaged lengths.
 const MAX_PART: usize = 1 << 30;
 
-/// What a segment begins with.
+/// The beginning of a segment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Head {
     /// The recorded host.

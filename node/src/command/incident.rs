@@ -26,7 +26,6 @@ use crate::output::{self, Format, Table, bytes, line, remark};
 use crate::private;
 use crate::recording::collect;
 use crate::recording::folder::RecordingFolder;
-use crate::transport::incidents;
 
 /// Save what happened in a cluster, and replay it.
 ///
@@ -132,7 +131,7 @@ fn read_folder(data: &Path, node: HostId, since: Timestamp) -> Option<HostRecord
 }
 
 fn write(file: &Path, incident: &Incident) -> Result<(), Failure> {
-    let written = incidents::compress(incident).and_then(|bytes| {
+    let written = collect::compress(incident).and_then(|bytes| {
         let mut file = private::write_anew().open(file)?;
         private::tighten(&file, 0o600)?;
         file.write_all(&bytes)

@@ -1,12 +1,14 @@
 //! Collects the recordings of all nodes of a cluster into one incident.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use cubecast_core::identity::HostId;
 use cubecast_core::recording::incident::{HostRecording, Incident};
 use cubecast_core::seating::Seating;
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use futures_util::future::join_all;
 
 use crate::fetch;
@@ -41,6 +43,13 @@ async fn ask(address: &str, path: &str) -> Result<HostRecording, String> {
     }
     let incident = decode(&fetched.body)?;
     incident.hosts.into_iter().next().ok_or_else(|| "it sent no recording".to_owned())
+}
+
+/// The incident as it is sent and saved.
+pub fn compress(incident: &Incident) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&incident.encode())?;
+    encoder.finish()
 }
 
 /// Reads a compressed incident. The error is a sentence.

@@ -1,17 +1,14 @@
 //! `GET /incident?last=SECONDS`: the recording of this node, as an incident with one host, compressed with gzip. With
 //! `&nodes=all`, the recordings of all nodes, which this node collects from the others.
 //!
-//! Whoever can read the messages can read the recordings, which contain them.
+//! Recordings contain messages. Every client can read both.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cubecast_core::identity::HostId;
 use cubecast_core::recording::incident::Incident;
 use cubecast_core::time::Timestamp;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
@@ -69,7 +66,7 @@ async fn recordings_of_all(context: &ServerContext, last: Duration) -> Response<
     if incident.hosts.is_empty() {
         return no_recording();
     }
-    let compressed = tokio::task::spawn_blocking(move || compress(&incident)).await;
+    let compressed = tokio::task::spawn_blocking(move || collect::compress(&incident)).await;
     match compressed {
         Ok(Ok(bytes)) => download(bytes),
         Ok(Err(_)) | Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "Cannot compress the recordings.\n"),
@@ -102,7 +99,7 @@ async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Byt
         if recording.segments.is_empty() {
             return Ok(None);
         }
-        compress(&Incident { saved_at, seating, hosts: vec![recording], missing: Vec::new() }).map(Some)
+        collect::compress(&Incident { saved_at, seating, hosts: vec![recording], missing: Vec::new() }).map(Some)
     });
     match read.await {
         Ok(Ok(Some(bytes))) => download(bytes),
@@ -110,13 +107,6 @@ async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Byt
         Ok(Err(error)) => page(StatusCode::INTERNAL_SERVER_ERROR, &format!("Cannot read the recording: {error}\n")),
         Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "Cannot read the recording.\n"),
     }
-}
-
-/// The incident as it is sent and saved.
-pub fn compress(incident: &Incident) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&incident.encode())?;
-    encoder.finish()
 }
 
 fn parse(query: &str) -> Option<Wanted> {

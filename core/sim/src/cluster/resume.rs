@@ -18,12 +18,12 @@ pub struct Resumed {
     pub node: Option<Node>,
     /// The host's clocks at the moment at which the cluster goes on.
     pub clocks: Now,
-    /// What its disk contains.
+    /// The content of its disk.
     pub disk: Vec<Write>,
 }
 
 impl Cluster {
-    /// Goes on with these hosts at `now`. Whatever was in transit is lost, and clients are gone. Connections between
+    /// Goes on with these hosts at `now`. Frames in transit and the connections of clients are lost. Connections between
     /// neighbours stand if both sides have them. Writes and reads under way are finished. Hosts that are not named have
     /// no process and an empty disk.
     pub fn resume(config: ClusterConfig, now: Instant, hosts: Vec<Resumed>) -> Cluster {
