@@ -17,6 +17,7 @@ pub mod breakage;
 pub mod charts;
 pub mod closer;
 pub mod cluster;
+pub mod failover;
 pub mod feed;
 pub mod first_minute;
 pub mod inbox;

@@ -5,6 +5,7 @@ use web_sys::UrlSearchParams;
 use yew::prelude::*;
 
 use super::dispatch::{Command, Dispatch};
+use super::failover::use_replay;
 use super::first_minute::FirstMinute;
 use super::live_lessons::LiveLessons;
 use super::page::Page;
@@ -37,7 +38,9 @@ pub fn App() -> Html {
             Command::Insist(task) => act_through(&driver, Act::Run(task)),
         })
     });
-    let state = state.seen();
+    let present = state.seen();
+    let shown = use_replay(present.clone());
+    let state = shown.state;
     let mode_switch = html! {
         <>
             <ModeSwitch live={Some(state.clone())} />
@@ -45,8 +48,14 @@ pub fn App() -> Html {
         </>
     };
     let guide = html! { <LiveLessons state={state.clone()} /> };
-    let story = html! { <FirstMinute state={state.clone()} /> };
-    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {guide} {story} /> }
+    // The first minute goes on during a replay.
+    let story = html! {
+        <>
+            <div hidden={shown.is_replay}><FirstMinute state={present} /></div>
+            {shown.bar}
+        </>
+    };
+    html! { <Page {state} dispatch={(*dispatch).clone()} {mode_switch} {guide} {story} pace={shown.pace} /> }
 }
 
 /// Nothing can be done before the driver has started.

@@ -11,6 +11,7 @@ mod dispatch;
 mod download;
 mod edge;
 mod edge_card;
+mod failover;
 mod feed;
 mod field;
 mod first_minute;

@@ -31,7 +31,7 @@ pub fn Stage(props: &StageProps) -> Html {
     html! {
         <section class="stage" aria-label="The cube">
             <div class="caption">{caption(state)}</div>
-            {props.story.clone()}
+            <div class="stories">{props.story.clone()}</div>
             <BrokenBar state={state.clone()} />
             <Cube state={state.clone()} pace={props.pace} />
             <QuickPresets state={state.clone()} />

@@ -7,8 +7,9 @@
 //! measured round trip later, but never after the receiver's first reported reaction. A request's own frames carry its
 //! number. raft's frames carry none, because one frame may carry entries of several requests; the story shows all
 //! frames of the topic's group in its time span. Times are the nodes' own clocks. A clock with an offset of more than
-//! [`story::MAX_SKEW_US`] is corrected by the time at which this page received its events, and the story mentions it.
+//! [`clocks::MAX_SKEW_US`] is corrected by the time at which this page received its events, and the story mentions it.
 
+pub mod clocks;
 pub mod export;
 mod record;
 mod recorder;

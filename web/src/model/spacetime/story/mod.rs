@@ -1,7 +1,5 @@
 //! The story of one request: the events on each node, and the frames between nodes.
 
-use std::collections::BTreeMap;
-
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::names::Offset;
@@ -9,13 +7,12 @@ use cubecast_core::placement;
 use cubecast_core::seating::Seating;
 use cubecast_core::wire::event::{DropReason, Event, FrameKind};
 
+use super::clocks::Clocks;
 use super::record::{RecordedEvent, Request};
 use crate::format::millis;
 use crate::model::cluster::Cluster;
 use crate::terms;
 
-/// Microseconds. A clock with a larger offset is corrected by the time at which the page received its events.
-pub const MAX_SKEW_US: i64 = 100_000;
 /// Arrows drawn at once; more could not be told apart.
 pub const MAX_ARROWS: usize = 240;
 /// Microseconds. Half a round trip, used without a measurement.
@@ -126,7 +123,7 @@ impl Story {
         let group = request.subject.as_deref().map(|subject| placement::home(subject, seating.dimension()));
         // Events received more than 500 ms before the request are not part of it, whatever the clocks show.
         let events: Vec<&RecordedEvent> = events.filter(|told| told.heard_ms + 500 >= request.heard_ms).collect();
-        let mut teller = Teller { clocks: Clocks::of(request, &events), request, group, cluster };
+        let mut teller = Teller { clocks: Clocks::of(request.node, events.iter().copied()), request, group, cluster };
         let offset = teller.offset(&events);
         let end_us = teller.end(&events, offset);
         let mut story = Story {
@@ -269,32 +266,6 @@ impl Reaction {
     }
 }
 
-/// The nodes' clocks, relative to the clock of the node that received the request.
-struct Clocks {
-    /// Correction to add to a node's clock, microseconds.
-    shifts: BTreeMap<HostId, i64>,
-}
-
-impl Clocks {
-    /// The smallest difference between the time of receipt on this page and the node's own timestamp is the lag of the
-    /// node's clock plus the travel time. A lag that differs from the first node's by more than [`MAX_SKEW_US`] is
-    /// corrected.
-    fn of(request: &Request, events: &[&RecordedEvent]) -> Clocks {
-        let mut lags: BTreeMap<HostId, i64> = BTreeMap::new();
-        for told in events {
-            let lag = told.heard_ms as i64 * 1_000 - told.event.time.0 as i64;
-            lags.entry(told.event.node).and_modify(|least| *least = lag.min(*least)).or_insert(lag);
-        }
-        let own = lags.get(&request.node).copied().unwrap_or(0);
-        let shifts = lags.into_iter().map(|(node, lag)| (node, lag - own)).filter(|(_, by)| by.abs() > MAX_SKEW_US);
-        Clocks { shifts: shifts.collect() }
-    }
-
-    fn shifted(&self) -> Vec<(HostId, i64)> {
-        self.shifts.iter().map(|(node, by)| (*node, *by)).collect()
-    }
-}
-
 /// Decides which events belong to the story.
 struct Teller<'a> {
     clocks: Clocks,
@@ -306,8 +277,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     /// Microseconds since the request was received.
     fn at(&self, told: &RecordedEvent) -> i64 {
-        let shift = self.clocks.shifts.get(&told.event.node).copied().unwrap_or(0);
-        told.event.time.0 as i64 + shift - self.request.received_us as i64
+        self.clocks.corrected_us(told) - self.request.received_us as i64
     }
 
     fn answered_us(&self) -> Option<i64> {
