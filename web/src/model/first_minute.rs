@@ -3,15 +3,20 @@
 //! The story is computed from this page's own publishes, the deliveries to its own subscription, and the events of the
 //! nodes. The page states nothing that it has not seen.
 
+use std::rc::Rc;
+
 use cubecast_core::cube::Vertex;
 use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, StartAt, SubscriberId, TopicName};
 use cubecast_core::placement;
+use cubecast_core::states::Role;
 use cubecast_core::wire::client::Ack;
+use cubecast_core::wire::event::Event;
 
 use super::cluster::Health;
 use super::cluster::groups::Service;
-use super::feed::Fact;
+use super::spacetime::RecordedEvent;
+use super::spacetime::clocks::Clocks;
 use super::state::State;
 use super::task::{Panel, Task};
 use super::tasks::{self, Refusal};
@@ -52,7 +57,7 @@ pub enum Story {
     },
     TakenOver {
         leader: HostId,
-        /// From the crash to the election, as this page saw them.
+        /// From the crash to the election, by the nodes' clocks.
         after_ms: Option<u64>,
         /// Acknowledged messages of which the deliveries show whether they still exist.
         checked: usize,
@@ -87,14 +92,20 @@ pub fn story(state: &State, step: Step) -> Option<Story> {
     })
 }
 
-/// The time from the last crash of one node to the first later election of another.
+/// The time from the last crash of one node to the first later election of another, by the nodes' clocks.
 fn took_over_after(state: &State, home: Vertex, crashed: HostId, elected: HostId) -> Option<u64> {
-    let entries = &state.feed.entries;
-    let stop = entries.iter().position(|entry| matches!(entry.fact, Fact::Stopped { node, .. } if node == crashed))?;
-    let is_election =
-        |fact: &Fact| matches!(fact, Fact::LeaderElected { group, leader, .. } if *group == home && *leader == elected);
-    let election = entries.iter().take(stop).rev().find(|entry| is_election(&entry.fact))?;
-    Some(election.at_ms - entries[stop].at_ms)
+    let events = &state.closer.recorder.events;
+    let clocks = Clocks::of(elected, events.iter().map(|told| &**told));
+    let is_stop =
+        |told: &&Rc<RecordedEvent>| told.event.node == crashed && matches!(told.event.event, Event::Stopped { .. });
+    let stopped_us = clocks.corrected_us(events.iter().rev().find(is_stop)?);
+    let elections = events.iter().filter(|told| {
+        let is_leader =
+            |event: &Event| matches!(event, Event::RoleChanged { group, role: Role::Leader, .. } if *group == home);
+        told.event.node == elected && is_leader(&told.event.event)
+    });
+    let elected_us = elections.map(|told| clocks.corrected_us(told)).find(|at_us| *at_us >= stopped_us)?;
+    Some((elected_us - stopped_us) as u64 / 1_000)
 }
 
 /// The number of acknowledged messages that can be compared with the deliveries, and the number of those that are lost.
@@ -133,10 +144,9 @@ pub fn publish(number: u64) -> Option<Task> {
 mod tests {
     use cubecast_core::faults::StopMode;
     use cubecast_core::names::PublisherId;
-    use cubecast_core::states::Role;
     use cubecast_core::time::Timestamp;
     use cubecast_core::wire::answer::{Answer, Delivery, Done, Message};
-    use cubecast_core::wire::event::{Event, WatchEvent};
+    use cubecast_core::wire::event::WatchEvent;
 
     use super::*;
     use crate::model::report::TaskChange;
@@ -193,12 +203,13 @@ mod tests {
         assert_eq!(story(&state, Step::Publishing), Some(Story::Publishing { stored: 0, leader: Some(members[0]) }));
         let crashed = Step::Crashed(members[0]);
         assert_eq!(story(&state, crashed), story(&state, Step::Publishing), "the crash may be refused");
-        let event = |node, event| Action::Event(WatchEvent { node, time: Timestamp(1), at_us: 1, trace: None, event });
+        let event =
+            |node, at_us, event| Action::Event(WatchEvent { node, time: Timestamp(at_us), at_us, trace: None, event });
         let stopped = Event::Stopped { mode: StopMode::Crash, duration_ms: 15_000 };
-        let state = state.after(Moment { now_ms: 2_000, actions: vec![event(members[0], stopped)] });
+        let state = state.after(Moment { now_ms: 2_000, actions: vec![event(members[0], 2_000_000, stopped)] });
         assert_eq!(story(&state, crashed), Some(Story::Electing { crashed: members[0] }));
         let elected = Event::RoleChanged { group: home, role: Role::Leader, term: 2, leader: Some(members[1]) };
-        let state = state.after(Moment { now_ms: 2_163, actions: vec![event(members[1], elected)] });
+        let state = state.after(Moment { now_ms: 2_163, actions: vec![event(members[1], 2_163_400, elected)] });
         let taken_over = Story::TakenOver { leader: members[1], after_ms: Some(163), checked: 0, lost: 0 };
         assert_eq!(story(&state, crashed), Some(taken_over));
         assert_eq!(story(&State::default(), Step::Invited), None);

@@ -117,7 +117,8 @@ pub fn use_replay(present: State) -> Shown {
     let player = player.borrow();
     match &player.replay {
         Some(replay) => {
-            let pace = Pace { factor: player.speed.factor(), stands: !player.is_playing, turn: player.turn };
+            let pace =
+                Pace { factor: player.speed.factor(), stands: !player.is_playing, turn: player.turn + replay.rebuilds };
             Shown { state: replay.shown(&present), pace, bar: controls(&player, replay, &command), is_replay: true }
         }
         None => {
@@ -155,7 +156,7 @@ fn offer(failover: &Failover, command: &Callback<PlayerCommand>) -> Html {
             </button>
             <button
                 type="button"
-                class="link"
+                class="chip"
                 aria-label="Do not offer this replay"
                 onclick={send(PlayerCommand::Dismiss)}
             >
@@ -188,7 +189,8 @@ fn controls(player: &Player, replay: &Replay, command: &Callback<PlayerCommand>)
     html! {
         <div class="replay" role="group" aria-label="Replay of a failover" data-testid="replay-controls">
             <p>
-                <strong class="replay-time" data-testid="replay-time">{text::time(replay)}</strong>
+                <strong>{"Replay"}</strong>
+                <span class="replay-time" data-testid="replay-time">{text::time(replay)}</span>
                 <span role="status" data-testid="replay-step">{words(&text::last_step(replay))}</span>
             </p>
             <div class="replay-keys">
@@ -222,7 +224,7 @@ fn controls(player: &Player, replay: &Replay, command: &Callback<PlayerCommand>)
                         <option value={speed.words()} selected={*speed == player.speed}>{speed.words()}</option>
                     }) }
                 </select>
-                <button type="button" class="quiet" data-testid="replay-close" onclick={send(PlayerCommand::Close)}>
+                <button type="button" class="chip" data-testid="replay-close" onclick={send(PlayerCommand::Close)}>
                     {"Back to now"}
                 </button>
             </div>

@@ -1,8 +1,10 @@
 //! Failovers: the seconds around an election, kept so that they can be played again in slow motion.
 //!
-//! [`FailoverWatch`] observes the page's states and keeps the cluster as it was known in the last seconds. After the
-//! election of a new leader it assembles a [`Failover`] from one of these pictures and the events that were recorded
-//! after it. A [`Replay`] shows the cluster at any time of it, by passing the events to the same reducer again.
+//! [`FailoverWatch`] observes the page's states and keeps pictures of the cluster as it was known in the last seconds.
+//! After the election of a new leader it assembles a [`Failover`] from them and from the recorded events. A [`Replay`]
+//! shows the cluster at any time of it: the newest picture before that time, and the events after that picture, passed
+//! to the same reducer again. Several pictures are needed because a page also learns from answers, which are not
+//! recorded.
 
 mod replay;
 mod steps;
@@ -72,7 +74,8 @@ pub struct Failover {
     pub steps: Vec<Step>,
     /// By the clock of the new leader, microseconds since 1970.
     start_us: i64,
-    picture: Picture,
+    /// Oldest first, at least one. The first is from the start.
+    pictures: Vec<Picture>,
     /// With the time of each since the start, microseconds. In order of time.
     events: Vec<(u64, Rc<RecordedEvent>)>,
 }
@@ -118,16 +121,17 @@ impl FailoverWatch {
             Some(oldest) if recorded.len() == MAX_EVENTS => oldest.heard_ms + 1,
             Some(_) | None => 0,
         };
-        let is_usable = |picture: &&Picture| picture.at_ms >= complete_from_ms && picture.at_ms < election.at_ms;
-        let picture = self.pictures.iter().find(is_usable)?.clone();
-        let events = || recorded.iter().filter(|told| told.heard_ms >= picture.at_ms);
+        let pictures: Vec<Picture> =
+            self.pictures.iter().filter(|picture| picture.at_ms >= complete_from_ms).cloned().collect();
+        let first_ms = pictures.first().map(|picture| picture.at_ms).filter(|at_ms| *at_ms < election.at_ms)?;
+        let events = || recorded.iter().filter(|told| told.heard_ms >= first_ms);
         let clocks = Clocks::of(election.leader, events().map(|told| &**told));
         let start_us = events().map(|told| clocks.corrected_us(told)).min()?;
         let since_start = |told: &RecordedEvent| (clocks.corrected_us(told) - start_us) as u64;
         let mut events: Vec<_> = events().map(|told| (since_start(told), told.clone())).collect();
         events.sort_by_key(|(at_us, _)| *at_us);
         let steps = steps::steps(election, events.iter().map(|(at_us, told)| (*at_us, &told.event)));
-        Some(Failover { election, steps, start_us, picture, events })
+        Some(Failover { election, steps, start_us, pictures, events })
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use super::Failover;
+use cubecast_core::wire::event::Event;
+
+use super::{Failover, Picture};
+use crate::model::spacetime::RecordedEvent;
 use crate::model::state::State;
 use crate::model::{Action, Moment};
 
@@ -17,17 +20,21 @@ pub struct Replay {
     pub failover: Rc<Failover>,
     /// Microseconds since the start of the failover's recording.
     pub at_us: u64,
+    /// How often the state was built anew: after a jump back, and at each picture.
+    pub rebuilds: u64,
     state: State,
-    /// Number of events that `state` contains.
-    applied: usize,
+    /// The place of the picture that `state` was built from.
+    picture: usize,
+    /// Number of events that `state` contains, or that the picture does.
+    passed: usize,
 }
 
 impl Replay {
     /// Shortly before the first step.
     pub fn of(failover: Rc<Failover>) -> Replay {
         let at_us = failover.steps.first().map_or(0, |step| step.at_us.saturating_sub(LEAD_IN_US));
-        let mut replay = Replay { state: State::default(), failover, at_us, applied: 0 };
-        replay.restart();
+        let mut replay = Replay { failover, at_us, rebuilds: 0, state: State::default(), picture: 0, passed: 0 };
+        replay.build_from(replay.picture_at(at_us));
         replay.go_to(at_us);
         replay
     }
@@ -35,20 +42,15 @@ impl Replay {
     /// The state at this time; later than the end: at the end.
     pub fn go_to(&mut self, at_us: u64) {
         let at_us = at_us.min(self.failover.length_us());
-        if at_us < self.at_us {
-            self.restart();
+        let picture = self.picture_at(at_us);
+        if at_us < self.at_us || picture != self.picture {
+            self.build_from(picture);
         }
         self.at_us = at_us;
-        let failover = self.failover.clone();
-        let due = |applied: usize, until_us: u64| {
-            let waiting = failover.events[applied..].iter().take_while(move |(event_us, _)| *event_us <= until_us);
-            waiting.map(|(event_us, told)| (*event_us, Action::Event(told.event.clone())))
-        };
-        let settled: Vec<Action> =
-            due(self.applied, at_us.saturating_sub(SETTLED_US)).map(|(_, action)| action).collect();
-        self.apply(at_us.saturating_sub(SETTLED_US), settled);
-        let recent: Vec<(u64, Action)> = due(self.applied, at_us).collect();
-        for (event_us, action) in recent {
+        let settled_us = at_us.saturating_sub(SETTLED_US);
+        let settled = self.take_until(settled_us).into_iter().map(|(_, action)| action).collect();
+        self.apply(settled_us, settled);
+        for (event_us, action) in self.take_until(at_us) {
             self.apply(event_us, vec![action]);
         }
         self.apply(at_us, Vec::new());
@@ -65,16 +67,38 @@ impl Replay {
         State { now_ms, cluster, topics, traffic, ..present.clone() }
     }
 
-    fn restart(&mut self) {
-        let picture = &self.failover.picture;
-        let (cluster, topics) = (picture.cluster.clone(), picture.topics.clone());
+    /// The place of the newest picture that is not younger than this time.
+    fn picture_at(&self, at_us: u64) -> usize {
+        let at_ms = self.now_ms(at_us);
+        self.failover.pictures.iter().rposition(|picture| picture.at_ms <= at_ms).unwrap_or(0)
+    }
+
+    fn build_from(&mut self, picture: usize) {
+        let Picture { cluster, topics, .. } = self.failover.pictures[picture].clone();
         self.state = State { cluster, topics, ..State::default() };
-        self.applied = 0;
+        (self.picture, self.passed) = (picture, 0);
+        self.rebuilds += 1;
+    }
+
+    /// The next events until this time, without those that the picture contains. Frames are no part of a picture.
+    fn take_until(&mut self, until_us: u64) -> Vec<(u64, Action)> {
+        let picture_ms = self.failover.pictures[self.picture].at_ms;
+        let rest = &self.failover.events[self.passed..];
+        let due = &rest[..rest.partition_point(|(at_us, _)| *at_us <= until_us)];
+        let is_frame = |event: &Event| matches!(event, Event::FrameSent { .. } | Event::FrameDropped { .. });
+        let is_new = |told: &RecordedEvent| told.heard_ms >= picture_ms || is_frame(&told.event.event);
+        let taken = due.iter().filter(|(_, told)| is_new(told));
+        let taken = taken.map(|(at_us, told)| (*at_us, Action::Event(told.event.clone()))).collect();
+        self.passed += due.len();
+        taken
     }
 
     fn apply(&mut self, at_us: u64, actions: Vec<Action>) {
-        let now_ms = (self.failover.start_us + at_us as i64) as u64 / 1_000;
-        self.applied += actions.len();
+        let now_ms = self.now_ms(at_us);
         self.state = std::mem::take(&mut self.state).after(Moment { now_ms, actions });
+    }
+
+    fn now_ms(&self, at_us: u64) -> u64 {
+        (self.failover.start_us + at_us as i64) as u64 / 1_000
     }
 }
