@@ -42,6 +42,12 @@ impl Browser {
         Browser::start_with(&[], None).await
     }
 
+    /// Starts a browser with the size of a small laptop's screen.
+    pub async fn start_low() -> Browser {
+        let metrics = json!({"width": 1280, "height": 760, "pixelRatio": 1, "touch": false, "mobile": false});
+        Browser::start_with(&[], Some(json!({"deviceMetrics": metrics}))).await
+    }
+
     /// Starts a browser with the size of a phone.
     pub async fn start_phone() -> Browser {
         Browser::start_as_wide_as(390).await
@@ -151,6 +157,13 @@ impl Browser {
             if found.as_deref() == Some(value) { Ok(()) } else { Err(format!("{found:?}")) }
         };
         self.with(&format!("{id} has {name}=\"{value}\""), id, has).await;
+    }
+
+    /// The current text.
+    pub async fn text(&self, id: &str) -> String {
+        let element = self.client.find(Locator::Css(&format!("[data-testid=\"{id}\"]"))).await;
+        let element = element.unwrap_or_else(|error| panic!("{id}: {error}"));
+        element.text().await.unwrap_or_else(|error| panic!("{id}: {error}"))
     }
 
     /// The current value of an attribute.

@@ -174,6 +174,26 @@ async fn the_first_minute_shows_that_the_crash_of_a_leader_loses_nothing() {
     browser.wait_for_text("first-minute", "took over in").await;
     browser.wait_for_text("first-minute", ". 0 of ").await;
     say(&format!("picture: {}", browser.save_picture("first-minute").await.display()));
+
+    // The failover can be watched again, while the cluster keeps running.
+    browser.click("replay").await;
+    browser.click("replay-toggle").await;
+    let crashed = browser.attribute("replay-controls", "data-before").await;
+    let elected = browser.attribute("replay-controls", "data-leader").await;
+    browser.wait_for_text("replay-step", &format!("{crashed} leads")).await;
+    browser.wait_for_attribute(&format!("node-{crashed}"), "data-leader", "true").await;
+    browser.click("replay-on").await;
+    browser.wait_for_text("replay-step", &format!("{crashed} crashes")).await;
+    browser.wait_for_state(&format!("node-{crashed}"), "failed").await;
+    while !browser.text("replay-step").await.contains(&format!("{elected} has a majority of the votes")) {
+        browser.click("replay-on").await;
+    }
+    browser.wait_for_attribute(&format!("node-{elected}"), "data-leader", "true").await;
+    browser.click("replay-back").await;
+    browser.wait_for_attribute(&format!("node-{elected}"), "data-leader", "false").await;
+    say(&format!("picture: {}", browser.save_picture("replay").await.display()));
+    browser.click("replay-close").await;
+    browser.wait_for_text("replay-offer", &format!("{elected} took over from {crashed}")).await;
     browser.click("first-minute-stop").await;
     browser.close().await;
 }

@@ -187,7 +187,14 @@ fn controls(player: &Player, replay: &Replay, command: &Callback<PlayerCommand>)
     let times = || failover.steps.iter().map(|step| step.at_us);
     let is_over = replay.is_over();
     html! {
-        <div class="replay" role="group" aria-label="Replay of a failover" data-testid="replay-controls">
+        <div
+            class="replay"
+            role="group"
+            aria-label="Replay of a failover"
+            data-testid="replay-controls"
+            data-before={failover.election.before.to_string()}
+            data-leader={failover.election.leader.to_string()}
+        >
             <p>
                 <strong>{"Replay"}</strong>
                 <span class="replay-time" data-testid="replay-time">{text::time(replay)}</span>
@@ -206,6 +213,7 @@ fn controls(player: &Player, replay: &Replay, command: &Callback<PlayerCommand>)
                 { jump("replay-back", "Previous step", "◂", times().rev().find(|at_us| *at_us < replay.at_us)) }
                 <input
                     type="range"
+                    data-testid="replay-slider"
                     aria-label="Time of the replay"
                     aria-valuetext={format!("{}, {}", text::time(replay), text::last_step(replay))}
                     min="0"

@@ -4,6 +4,8 @@
 //! vertex of a cluster is served by one host, which founded the cluster and is named after that vertex. So the
 //! dimension alone determines the seating.
 
+pub mod plan;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
