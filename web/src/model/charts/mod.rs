@@ -174,9 +174,12 @@ impl Charts {
         )
     }
 
-    /// Notes a fault that began or ended.
+    /// Notes a fault that began or ended. Several nodes may report the same one.
     pub fn add_fault(&mut self, now_ms: u64, fault: &Fact) {
         self.roll(now_ms);
+        if self.present.faults.contains(fault) {
+            return;
+        }
         if self.present.faults.len() < MAX_FAULTS {
             self.present.faults.push(fault.clone());
         } else {

@@ -66,7 +66,7 @@ fn a_failure_outweighs_everything_else_in_its_second() {
 }
 
 #[test]
-fn faults_stand_in_their_second_and_more_than_are_named_are_counted() {
+fn faults_stand_in_their_second_once_and_more_than_are_named_are_counted() {
     let mut charts = Charts::default();
     let node = named("100");
     let [stopped, returned] =
@@ -75,7 +75,7 @@ fn faults_stand_in_their_second_and_more_than_are_named_are_counted() {
     charts.add_fault(2_000, &returned);
     charts.roll(3_000);
     let [first, second] = [0, 1].map(|at: usize| charts.history.seconds[at].clone());
-    assert_eq!((first.faults.len(), &first.faults[0], first.more_faults), (MAX_FAULTS, &stopped, 3));
+    assert_eq!((first.faults.len(), &first.faults[0], first.more_faults), (MAX_FAULTS, &stopped(0), 3));
     assert_eq!((&second.faults[..], second.more_faults), (&[returned][..], 0));
 }
 

@@ -107,20 +107,19 @@ impl Clock {
 }
 
 impl Window<'_> {
-    /// The ticks of a time axis of this width, as many as fit.
-    pub(super) fn time_ticks(&self, clock: Clock, width_px: f64) -> Vec<TimeTick> {
+    /// The ticks of a time axis of this width, as many as fit. `room_px`: the space for labels beside the axis.
+    pub(super) fn time_ticks(&self, clock: Clock, width_px: f64, room_px: f64) -> Vec<TimeTick> {
         let Some(end_s) = self.seconds.last().map(|last| last.at_s + 1) else { return Vec::new() };
         let span = self.span as u64;
-        let fits = |step: &u64| {
-            let label_px = if clock.is_short(*step) { SHORT_PX } else { LONG_PX };
-            (span as f64 / *step as f64) * label_px <= width_px
-        };
+        let label_px = |step: u64| if clock.is_short(step) { SHORT_PX } else { LONG_PX };
+        let fits = |step: &u64| (span as f64 / *step as f64) * label_px(*step) <= width_px;
         let step = STEPS_S.into_iter().find(fits).unwrap_or(STEPS_S[STEPS_S.len() - 1]);
         let first_s = end_s.saturating_sub(span).max(clock.begins_s());
         let instants = (first_s..=end_s).filter(|at_s| clock.shown_s(*at_s).is_multiple_of(step));
         let tick = |at_s: u64| {
             let share = 1.0 - (end_s - at_s) as f64 / span as f64;
-            TimeTick { share, label: clock.tick_name(at_s, step) }
+            let is_whole = share.min(1.0 - share) * width_px + room_px >= label_px(step) / 2.0;
+            TimeTick { share, label: if is_whole { clock.tick_name(at_s, step) } else { String::new() } }
         };
         instants.map(tick).collect()
     }
@@ -197,7 +196,7 @@ mod tests {
     fn ticks_are_at_round_times_of_the_clock_wherever_the_window_begins() {
         let labels = |end_s: u64, clock, width_px| -> Vec<String> {
             let history = history(end_s);
-            window(&history, 120).time_ticks(clock, width_px).into_iter().map(|tick| tick.label).collect()
+            window(&history, 120).time_ticks(clock, width_px, 40.0).into_iter().map(|tick| tick.label).collect()
         };
         assert_eq!(labels(137, UTC, 320.0), ["00:00:30", "00:01:00", "00:01:30", "00:02:00"]);
         assert_eq!(labels(137, UTC, 120.0), ["00:01", "00:02"]);
@@ -209,8 +208,21 @@ mod tests {
     #[test]
     fn a_tick_stands_where_its_second_begins() {
         let history = history(137);
-        let ticks = window(&history, 120).time_ticks(UTC, 120.0);
+        let ticks = window(&history, 120).time_ticks(UTC, 120.0, 40.0);
         assert!((ticks[0].share - (60.0 - 17.0) / 120.0).abs() < 1e-9, "{ticks:?}");
+    }
+
+    #[test]
+    fn a_label_that_would_leave_the_picture_is_left_out() {
+        let history = history(121);
+        let labels = |room_px| {
+            let ticks = window(&history, 120).time_ticks(UTC, 120.0, room_px);
+            ticks.into_iter().map(|tick| tick.label).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (labels(30.0), labels(10.0)),
+            (vec!["00:01".to_owned(), "00:02".to_owned()], vec!["00:01".to_owned(), String::new()])
+        );
     }
 
     #[test]

@@ -51,8 +51,8 @@ impl Line {
 }
 
 impl Plot {
-    /// The values at a second as text; without a second, the newest ones. `–` if there are none.
-    pub fn words(&self, at: Option<usize>) -> String {
+    /// The values at a second as text; without a second, the newest ones. `None` if there are none.
+    pub fn words(&self, at: Option<usize>) -> Option<String> {
         let at = match (at, self.unit) {
             // Latencies are rare under a light load, so the newest measurement is shown, however old.
             (None, Unit::Microseconds) => {
@@ -72,7 +72,7 @@ impl Plot {
             })
         };
         let words: Vec<String> = self.lines.iter().filter_map(words).collect();
-        if words.is_empty() { "–".to_owned() } else { words.join(" · ") }
+        (!words.is_empty()).then(|| words.join(" · "))
     }
 }
 
@@ -158,13 +158,13 @@ mod tests {
     #[test]
     fn each_second_has_its_own_values_and_without_one_they_are_the_newest() {
         let scene = scene(&history(30), 30);
-        let [throughput, latency] = [&scene.throughput, &scene.latency].map(|chart| &chart.plots[0]);
+        let (throughput, latency) = (&scene.throughput, &scene.latency);
         assert_eq!(throughput.words(None), "100 /s");
         assert_eq!(throughput.words(Some(20)), "0 /s · 7 failed");
         assert_eq!(latency.words(Some(23)), "p50 0.9 ms · p95 2.0 ms · p99 9.0 ms");
-        assert_eq!(latency.words(Some(20)), "–");
+        assert_eq!((latency.words(Some(20)), scene.nodes[0].words(Some(20))), ("–".to_owned(), "0 /s".to_owned()));
         let interrupted = self::scene(&history(22), 30);
-        assert_eq!(interrupted.latency.plots[0].words(None), latency.words(Some(19)), "the newest measurement");
+        assert_eq!(interrupted.latency.words(None), latency.words(Some(19)), "the newest measurement");
     }
 
     #[test]
@@ -172,6 +172,6 @@ mod tests {
         let bounds = vec![false, true];
         let line = Line { bounds, ..Line::new("other1", "b", vec![Some(3), Some(1_000)]) };
         let plot = Plot { unit: Unit::Messages, ticks: Vec::new(), lines: vec![line] };
-        assert_eq!([plot.words(Some(0)), plot.words(None)], ["b 3", "b ≤ 1\u{202f}000"]);
+        assert_eq!([Some(0), None].map(|at| plot.words(at).unwrap()), ["b 3", "b ≤ 1\u{202f}000"]);
     }
 }

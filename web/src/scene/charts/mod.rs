@@ -35,9 +35,12 @@ pub const MAX_LAG_LINES: usize = OTHERS.len();
 
 /// The styles of other subscriptions' lines.
 const OTHERS: [&str; 4] = ["other1", "other2", "other3", "other4"];
-/// The least width of the time axes of the large and the small charts, in pixels.
-const LARGE_PX: f64 = 240.0;
-const SMALL_PX: f64 = 150.0;
+/// The grids of the large and the small charts, as in the style sheet.
+const LARGE: Grid = Grid { least_px: 300.0, gap_px: 14.0, beside_px: 116.0 };
+const SMALL: Grid = Grid { least_px: 250.0, gap_px: 12.0, beside_px: 110.0 };
+/// The space for labels at both ends of the time axis of the strip, and of the charts.
+const STRIP_ROOM_PX: f64 = 12.0;
+const CHART_ROOM_PX: f64 = 36.0;
 /// The height of a label in a large and in a small chart, in the drawing's units.
 const LARGE_APART: f64 = 9.0;
 const SMALL_APART: f64 = 18.0;
@@ -102,6 +105,15 @@ pub struct Run {
     pub seconds: usize,
 }
 
+/// A grid of charts of equal width.
+struct Grid {
+    /// The least width of a chart.
+    least_px: f64,
+    gap_px: f64,
+    /// The width of a chart that its plots do not take.
+    beside_px: f64,
+}
+
 /// The displayed seconds, the newest at the right.
 struct Window<'a> {
     seconds: Vec<&'a Rc<Second>>,
@@ -123,7 +135,12 @@ impl ChartsScene {
             strip: window.strip(),
             marks: Rc::new(window.marks(&faults)),
             faults,
-            ticks: [width_px, LARGE_PX, SMALL_PX].map(|px| Rc::new(window.time_ticks(choice.clock, px))),
+            ticks: [
+                (width_px, STRIP_ROOM_PX),
+                (LARGE.plot_px(width_px), CHART_ROOM_PX),
+                (SMALL.plot_px(width_px), CHART_ROOM_PX),
+            ]
+            .map(|(width_px, room_px)| Rc::new(window.time_ticks(choice.clock, width_px, room_px))),
             availability_words: window.availability_words(),
             clock: choice.clock,
             span: window.frame(),
@@ -135,7 +152,16 @@ impl ChartsScene {
 impl Chart {
     /// The values at a second as text; without a second, the newest ones.
     pub fn words(&self, at: Option<usize>) -> String {
-        self.plots.iter().map(|plot| plot.words(at)).collect::<Vec<_>>().join(" · ")
+        let words: Vec<String> = self.plots.iter().filter_map(|plot| plot.words(at)).collect();
+        if words.is_empty() { "–".to_owned() } else { words.join(" · ") }
+    }
+}
+
+impl Grid {
+    /// The width of the plots, if the grid is this wide.
+    fn plot_px(&self, width_px: f64) -> f64 {
+        let columns = ((width_px + self.gap_px) / (self.least_px + self.gap_px)).floor().max(1.0);
+        (width_px + self.gap_px) / columns - self.gap_px - self.beside_px
     }
 }
 

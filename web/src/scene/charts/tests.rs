@@ -51,6 +51,12 @@ fn of_many_topics_the_busiest_are_shown() {
 }
 
 #[test]
+fn plots_share_the_width_that_the_labels_leave() {
+    let widths = [320.0, 1_020.0].map(|width_px| LARGE.plot_px(width_px).round());
+    assert_eq!(widths, [204.0, 215.0], "one chart, and three side by side");
+}
+
+#[test]
 fn a_node_without_measurements_has_no_latency_plot() {
     let mut history = history(30);
     for second in &mut history.seconds {

@@ -1,15 +1,19 @@
 //! One chart: its plots, axes, crosshair and legend.
 
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use yew::prelude::*;
 
-use crate::model::feed::Fact;
+use crate::model::feed::FaultChange;
 use crate::scene::charts::axis::TimeTick;
 use crate::scene::charts::{Chart, ChartsScene, HEIGHT, Line, Marks, Plot, WIDTH};
 use crate::ui::svg::px;
 use crate::ui::text::feed;
 use crate::ui::words::{plain_words, shortened, words};
+
+/// Faults that are named beside the values of a second.
+pub const MOST_NAMED: usize = 3;
 
 /// How a chart is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,31 +64,50 @@ pub fn crosshair(scene: &ChartsScene, at: Option<usize>) -> Html {
     html! { <>{ for at.map(|at| html! { <i class="crosshair" style={style(at)} /> }) }</> }
 }
 
-/// The faults of these seconds as text, at most `most` of them.
-pub fn fault_words(scene: &ChartsScene, seconds: std::ops::RangeInclusive<usize>, most: usize) -> Vec<String> {
+/// The faults of these seconds with their sign, at most `most` of them, and how many more there are.
+pub fn faults(scene: &ChartsScene, seconds: RangeInclusive<usize>, most: usize) -> (Vec<(bool, String)>, usize) {
     let seconds = scene.seconds.get(seconds).unwrap_or_default();
     let count: usize = seconds.iter().map(|second| second.faults.len() + second.more_faults as usize).sum();
-    let sign = |fact: &Fact| format!("{} {}", sign(fact.fault().is_some_and(is_end)), feed::words(fact));
-    let mut words: Vec<String> = seconds.iter().flat_map(|second| &second.faults).map(sign).take(most).collect();
-    if count > words.len() {
-        words.push(format!("and {} more", count - words.len()));
-    }
-    words
+    let named = seconds.iter().flat_map(|second| &second.faults).take(most);
+    let named: Vec<_> = named.map(|fact| (fact.fault() == Some(FaultChange::Ended), feed::words(fact))).collect();
+    let more = count - named.len();
+    (named, more)
 }
 
-fn is_end(change: crate::model::feed::FaultChange) -> bool {
-    change == crate::model::feed::FaultChange::Ended
+/// The faults of these seconds as text.
+pub fn spoken_faults(scene: &ChartsScene, seconds: RangeInclusive<usize>, most: usize) -> String {
+    let (named, more) = faults(scene, seconds, most);
+    let more = (more > 0).then(|| format!("{more} more"));
+    named.into_iter().map(|(_, words)| words).chain(more).collect::<Vec<_>>().join("; ")
+}
+
+/// The same as a list.
+pub fn listed_faults(scene: &ChartsScene, seconds: RangeInclusive<usize>, most: usize) -> Html {
+    let (named, more) = faults(scene, seconds, most);
+    html! {
+        <>
+            { for named.iter().map(|(has_ended, text)| html! { <span>{sign(*has_ended)}{" "}{words(text)}</span> }) }
+            if more > 0 {
+                <span>{format!("and {more} more")}</span>
+            }
+        </>
+    }
 }
 
 /// The sign of a fault that began or ended.
-pub fn sign(ended: bool) -> &'static str {
-    if ended { "▴" } else { "✕" }
+pub fn sign(has_ended: bool) -> Html {
+    if has_ended {
+        html! { <b class="heals">{"▲"}</b> }
+    } else {
+        html! { <b class="breaks">{"✕"}</b> }
+    }
 }
 
 /// What a screen reader says of a second.
 fn spoken(scene: &ChartsScene, at: Option<usize>, values: &str) -> String {
-    let Some((at, second)) = at.and_then(|at| Some((at, scene.seconds.get(at)?))) else { return values.to_owned() };
-    let faults = fault_words(scene, at..=at, 3).join(", ");
+    let values = values.replace(" · ", ", ");
+    let Some((at, second)) = at.and_then(|at| Some((at, scene.seconds.get(at)?))) else { return values };
+    let faults = spoken_faults(scene, at..=at, MOST_NAMED);
     let separator = if faults.is_empty() { "" } else { "; " };
     format!("{}: {values}{separator}{faults}", scene.clock.name(second.at_s))
 }

@@ -13,14 +13,12 @@ use crate::model::charts::{Availability, History, MAX_FAULTS, SECONDS};
 use crate::model::shared::Shared;
 use crate::scene::charts::axis::Clock;
 use crate::scene::charts::{ChartsScene, Choice, FaultGroup, MAX_NODE_CHARTS, MAX_TOPIC_CHARTS, STRIP_HEIGHT, WIDTH};
-use chart::{Size, TimeAxis, chart, crosshair, fault_words, sign};
+use chart::{MOST_NAMED, Size, TimeAxis, chart, crosshair, listed_faults, sign, spoken_faults};
 
 /// Selectable time spans in seconds, with their labels.
 const SPANS: [(usize, &str); 2] = [(120, "2 minutes"), (SECONDS, "10 minutes")];
 /// What can be pointed at.
 const TIMED: &str = ".timed";
-/// Faults that are named beside the values of a second.
-const MOST_NAMED: usize = 3;
 
 /// Properties of [`ChartsView`].
 #[derive(Properties, PartialEq)]
@@ -119,12 +117,16 @@ pub fn ChartsView(props: &ChartsViewProps) -> Html {
                 <button type="button" class="chip" data-testid="charts-export" onclick={export}>{"Export as CSV"}</button>
             </div>
             {readout(&scene, at)}
-            <div class="timed">
-                {strip(&scene)}
-                {crosshair(&scene, at)}
+            <div>
+                <div class="timed">
+                    {strip(&scene)}
+                    {crosshair(&scene, at)}
+                </div>
+                <div class="fault-marks" ref={lane}>
+                    { for scene.faults.iter().map(|group| mark(&scene, group, &set)) }
+                </div>
+                <TimeAxis ticks={scene.ticks[0].clone()} />
             </div>
-            <div class="fault-marks" ref={lane}>{ for scene.faults.iter().map(|group| mark(&scene, group, &set)) }</div>
-            <TimeAxis ticks={scene.ticks[0].clone()} />
             {strip_legend()}
             <div class="charts-main">
                 {chart(&scene, &scene.throughput, at, Size::Large, "chart-throughput")}
@@ -211,14 +213,14 @@ fn readout(scene: &ChartsScene, at: Option<usize>) -> Html {
         <p class="readout" data-testid="charts-readout">
             <strong>{scene.clock.name(second.at_s)}</strong>
             <span class={second.availability.name()}>{state}</span>
-            { for fault_words(scene, at..=at, MOST_NAMED).iter().map(|fault| html! { <span>{words(fault)}</span> }) }
+            {listed_faults(scene, at..=at, MOST_NAMED)}
         </p>
     }
 }
 
 /// The mark of faults, with their words. Focus moves the crosshair there.
 fn mark(scene: &ChartsScene, group: &FaultGroup, set: &Callback<Option<usize>>) -> Html {
-    let faults = fault_words(scene, group.at..=group.to, MAX_FAULTS);
+    let spoken = spoken_faults(scene, group.at..=group.to, MAX_FAULTS);
     let time = scene.seconds.get(group.at).map(|second| scene.clock.name(second.at_s)).unwrap_or_default();
     let show = {
         let at = Some(group.at);
@@ -228,20 +230,24 @@ fn mark(scene: &ChartsScene, group: &FaultGroup, set: &Callback<Option<usize>>) 
         <button
             type="button"
             key={scene.span.first_s + group.at as u64}
-            class={classes!("fault-mark", if group.began { "breaks" } else { "heals" }, (group.share > 0.5).then_some("is-late"))}
+            class={classes!("fault-mark", (group.share > 0.5).then_some("is-late"))}
             style={format!("left: {:.2}%", group.share * 100.0)}
-            aria-label={plain_words(&format!("{time}: {}", faults.join(", ")))}
+            aria-label={plain_words(&format!("{time}: {}", spoken))}
             onfocus={show.reform(|_: FocusEvent| ())}
             onclick={show.reform(|_: MouseEvent| ())}
         >
-            { if group.began { sign(false) } else { "" } }
-            { if group.ended { sign(true) } else { "" } }
+            if group.began {
+                {sign(false)}
+            }
+            if group.ended {
+                {sign(true)}
+            }
             if group.count > 1 {
                 <small>{group.count.to_string()}</small>
             }
             <span class="tip">
                 <strong>{time}</strong>
-                { for faults.iter().map(|fault| html! { <span>{words(fault)}</span> }) }
+                {listed_faults(scene, group.at..=group.to, MAX_FAULTS)}
             </span>
         </button>
     }
@@ -307,8 +313,8 @@ fn strip_legend() -> Html {
             <li><i class="good"></i>{"good"}</li>
             <li><i class="slow"></i>{"waited more than 1 s"}</li>
             <li><i class="failed"></i>{"failed"}</li>
-            <li><b class="breaks">{sign(false)}</b>{"something broke"}</li>
-            <li><b class="heals">{sign(true)}</b>{"something healed"}</li>
+            <li>{sign(false)}{"something broke"}</li>
+            <li>{sign(true)}{"something healed"}</li>
         </ul>
     }
 }
