@@ -75,17 +75,29 @@ async fn space_time(browser: &Browser) {
     say(&format!("picture: {}", browser.save_picture("dashboard-space-time").await.display()));
 }
 
-/// Under load the figures of each second appear; after it, nothing is sent.
+/// Under load the figures of each second and the lag of this page's subscription appear; after it, nothing is sent. The
+/// mark of a fault leads to the second in which the node crashed, for all charts.
 async fn charts(browser: &Browser) {
+    browser.click("tab-messages").await;
+    browser.click("subscribe-button").await;
+    browser.wait_for_state("subscribe-result", "good").await;
     browser.click("tab-charts").await;
     browser.click("load-button").await;
     browser.wait_for_state("load", "running").await;
     browser.wait_for_text("chart-latency", "p99").await;
     browser.wait_for_text("charts", "seconds good").await;
+    browser.wait_for_text("chart-lag", "reader1").await;
     browser.click("load-button").await;
     browser.wait_for_state("load", "still").await;
     browser.wait_for_text("load-report", "acknowledged").await;
+    browser.click("period-600").await;
+    browser.evaluate("document.querySelector('.fault-mark').focus(); arguments[0](null)").await;
+    browser.wait_for_text("charts-readout", "101 crashes").await;
     say(&format!("picture: {}", browser.save_picture("dashboard-charts").await.display()));
+    const ESCAPE: &str = "document.querySelector('[data-testid=chart-latency] .timed')
+        .dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true })); arguments[0](null)";
+    browser.evaluate(ESCAPE).await;
+    browser.wait_for_text("charts-readout", "Point at a chart").await;
 }
 
 async fn publish(browser: &Browser, content: &str) {

@@ -197,7 +197,30 @@ impl Feed {
     }
 }
 
+/// Whether a fault began or ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultChange {
+    Began,
+    Ended,
+}
+
 impl Fact {
+    /// For the beginning or the end of a fault: which it is.
+    pub fn fault(&self) -> Option<FaultChange> {
+        match self {
+            Fact::Stopped { .. } | Fact::Silent { .. } | Fact::LinkSilent { .. } => Some(FaultChange::Began),
+            Fact::Returned { .. } | Fact::LinkRestored { .. } => Some(FaultChange::Ended),
+            Fact::HealthChanged { health: Health::Up, .. } => Some(FaultChange::Ended),
+            Fact::LinkConditions { conditions, .. } if *conditions == LinkConditions::PERFECT => {
+                Some(FaultChange::Ended)
+            }
+            Fact::LinkConditions { .. } => Some(FaultChange::Began),
+            Fact::StorageChanged { state: StorageState::Ok, .. } => Some(FaultChange::Ended),
+            Fact::StorageChanged { .. } => Some(FaultChange::Began),
+            _ => None,
+        }
+    }
+
     fn stored_of(&mut self, topic: &TopicName) -> Option<&mut Stored> {
         match self {
             Fact::Stored(stored) if stored.topic == *topic => Some(stored),

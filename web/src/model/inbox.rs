@@ -60,6 +60,11 @@ impl Inboxes {
         }
     }
 
+    /// The subscription that this task requested.
+    pub fn asked_by(&self, task: u64) -> Option<&(SubscriberId, TopicName)> {
+        self.boxes.iter().find(|(_, inbox)| inbox.asked_by == Some(task)).map(|(names, _)| names)
+    }
+
     /// Removes the inboxes that this task requested without success.
     pub fn end_task(&mut self, task: u64) {
         self.boxes.retain(|_, inbox| inbox.confirmed || inbox.asked_by != Some(task));

@@ -22,6 +22,8 @@ use super::view::{ClientNames, Selection, Tab};
 pub struct State {
     /// Milliseconds since 1970.
     pub now_ms: u64,
+    /// Where virtual time begins, milliseconds since 1970; `None` if the page shows real time.
+    pub epoch_ms: Option<u64>,
     /// Nodes, links and groups.
     pub cluster: Shared<Cluster>,
     /// Known topics.

@@ -54,7 +54,7 @@ impl Session {
         let began_ms = world.now().0.div_ceil(1_000);
         let mut session = Session {
             controller: Controller::quiet(&client_config(world.dimension(), spec.seed)),
-            state: State::default(),
+            state: State { epoch_ms: (!world.is_recorded()).then(|| world.epoch().0 / 1_000), ..State::default() },
             began_ms,
             now_ms: began_ms,
             sockets: BTreeMap::new(),

@@ -71,7 +71,11 @@ pub fn LookCloser(props: &LookCloserProps) -> Html {
                     topic={props.state.topic_text.clone()}
                     publisher={publisher.clone()}
                 />
-                <ChartsView history={closer.charts.history.clone()} />
+                <ChartsView
+                    history={closer.charts.history.clone()}
+                    topic={props.state.topic()}
+                    epoch_ms={props.state.epoch_ms}
+                />
             </>
         },
         CloserTab::Nodes => html! { <NodeTable cluster={props.state.cluster.clone()} topic={props.state.topic()} /> },

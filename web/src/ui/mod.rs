@@ -50,6 +50,7 @@ mod xray;
 
 pub use app::App;
 pub use break_panel::{BreakPanel, BreakPanelProps};
+pub use charts::{ChartsView, ChartsViewProps};
 pub use closer::{LookCloser, LookCloserProps};
 pub use cube::{Cube, CubeProps};
 pub use dispatch::{Command, Dispatch};

@@ -3,21 +3,24 @@
 //! Throughput is the movement of the replicas' end offsets, so sampled events give the same result as all events.
 //! Latency is measured at both ends: by this page, from its request to the answer; and by the nodes, from a request's
 //! arrival to its answer (if events are sampled, for requests with both events). A second is summed up once it is over.
-//! It takes about 100 bytes plus 24 for each node and each of the [`MAX_TOPICS`] busiest topics, so ten minutes of 64
-//! nodes stay below 2 MB.
+//! It takes about 100 bytes plus 24 for each node, each of the [`MAX_TOPICS`] busiest topics and each of the
+//! [`MAX_SUBSCRIPTIONS`] subscriptions, so ten minutes of 64 nodes stay below 2 MB.
 
+mod lag;
 mod meter;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::identity::{HostId, TraceId};
-use cubecast_core::names::TopicName;
+use cubecast_core::names::{SubscriberId, TopicName};
 use cubecast_core::wire::event::{Event, WatchEvent};
 
+use super::feed::Fact;
 use super::load::LoadSample;
 use super::shared::Shared;
+use lag::Lags;
+pub use lag::{Lag, MAX_SUBSCRIPTIONS, Subscription};
 pub use meter::{Meter, Percentiles};
 
 /// Ten minutes.
@@ -29,8 +32,10 @@ const MAX_ENDS: usize = 4_096;
 const MAX_UNDER_WAY: usize = 4_096;
 /// Milliseconds. While a slower publish is in flight, the cluster counts as slow.
 pub const SLOW_MS: f64 = 1_000.0;
-/// Faults that are named per second.
-const MAX_FAULTS: usize = 4;
+/// Faults that are named per second; further ones are counted.
+pub const MAX_FAULTS: usize = 12;
+/// While the page did nothing for this long, lags are not known.
+const MOST_CARRIED_S: u64 = 3;
 
 /// The state of the charts tab.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -43,6 +48,7 @@ pub struct Charts {
     /// Number of entries in `ends`.
     ends_known: usize,
     under_way: BTreeMap<TraceId, UnderWay>,
+    lags: Lags,
 }
 
 /// The completed seconds.
@@ -64,8 +70,12 @@ pub struct Second {
     /// By name; at most [`MAX_TOPICS`].
     pub topics: BTreeMap<TopicName, Sum>,
     pub availability: Availability,
-    /// Faults that began or ended.
-    pub faults: Vec<Fault>,
+    /// Of all known subscriptions.
+    pub lags: Vec<Lag>,
+    /// Faults that began or ended, at most [`MAX_FAULTS`].
+    pub faults: Vec<Fact>,
+    /// How many more there were.
+    pub more_faults: u32,
 }
 
 /// Counts and latency of one second.
@@ -91,24 +101,6 @@ pub enum Availability {
     Failed,
 }
 
-/// A fault that began or ended.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Fault {
-    Stopped {
-        node: HostId,
-        mode: StopMode,
-    },
-    Returned {
-        node: HostId,
-    },
-    /// The conditions of one direction of an edge changed.
-    Link {
-        from: HostId,
-        to: HostId,
-        conditions: LinkConditions,
-    },
-}
-
 /// The current second.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Present {
@@ -117,7 +109,8 @@ struct Present {
     nodes: BTreeMap<HostId, Meter>,
     topics: BTreeMap<TopicName, Meter>,
     availability: Availability,
-    faults: Vec<Fault>,
+    faults: Vec<Fact>,
+    more_faults: u32,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -146,6 +139,11 @@ impl Charts {
             Event::ReplicaStored { topic, offset, .. } => self.stored(told.node, topic, offset.0 + 1),
             Event::TopicDeleted { topic, .. } => {
                 self.ends_known -= self.ends.remove(topic).map_or(0, |ends| ends.len());
+                self.lags.forget(topic);
+            }
+            Event::Delivered { topic, subscriber, offset } => {
+                let end = self.end_of(topic);
+                self.lags.learn_reported(now_ms, topic, subscriber, offset.0 + 1, end);
             }
             Event::RequestReceived { action, subject: Some(subject) } if action == "publish" => {
                 if let (Some(trace), Ok(topic)) = (told.trace, TopicName::new(subject.as_str())) {
@@ -160,11 +158,6 @@ impl Charts {
                     self.answered(told.node, &began, told.at_us, error.is_some());
                 }
             }
-            Event::Stopped { mode, .. } => self.add_fault(Fault::Stopped { node: told.node, mode: *mode }),
-            Event::Returned { .. } => self.add_fault(Fault::Returned { node: told.node }),
-            Event::LinkConditions { from, to, conditions } => {
-                self.add_fault(Fault::Link { from: *from, to: *to, conditions: *conditions });
-            }
             _ => {}
         }
     }
@@ -177,10 +170,45 @@ impl Charts {
                 | Event::RequestReceived { .. }
                 | Event::RequestAnswered { .. }
                 | Event::TopicDeleted { .. }
-                | Event::Stopped { .. }
-                | Event::Returned { .. }
-                | Event::LinkConditions { .. }
+                | Event::Delivered { .. }
         )
+    }
+
+    /// Notes a fault that began or ended. Several nodes may report the same one.
+    pub fn add_fault(&mut self, now_ms: u64, fault: &Fact) {
+        self.roll(now_ms);
+        if self.present.faults.contains(fault) {
+            return;
+        }
+        if self.present.faults.len() < MAX_FAULTS {
+            self.present.faults.push(fault.clone());
+        } else {
+            self.present.more_faults += 1;
+        }
+    }
+
+    /// This page received the message before `next`, or begins there.
+    pub fn learn_own(&mut self, now_ms: u64, topic: &TopicName, subscriber: &SubscriberId, next: u64) {
+        self.roll(now_ms);
+        let end = self.end_of(topic);
+        self.lags.learn_own(now_ms, topic, subscriber, next, end);
+    }
+
+    /// This page's subscription has ended.
+    pub fn end_own(&mut self, now_ms: u64, topic: &TopicName, subscriber: &SubscriberId) {
+        self.roll(now_ms);
+        self.lags.end(topic, subscriber);
+    }
+
+    /// The topic ends at `end` or later.
+    pub fn learn_end(&mut self, now_ms: u64, topic: &TopicName, end: u64) {
+        self.roll(now_ms);
+        self.lags.learn_end(topic, end);
+    }
+
+    /// Some events do not reach this page: they are sampled, or a node is not connected.
+    pub fn doubt(&mut self) {
+        self.lags.doubt();
     }
 
     /// Counts a publish of this page that was acknowledged after `took_ms`.
@@ -225,8 +253,10 @@ impl Charts {
             let over = std::mem::replace(&mut self.present, Present { at_s: 0, ..Present::default() });
             // After a long sleep, insert no more quiet seconds than are kept.
             self.present.at_s = (over.at_s + 1).max(now_s.saturating_sub(SECONDS as u64));
+            let is_carried = now_s - over.at_s <= MOST_CARRIED_S;
+            let lags = if is_carried { self.lags.sums(now_ms) } else { Vec::new() };
             let seconds = &mut self.history.change().seconds;
-            seconds.push_back(Rc::new(over.summed_up()));
+            seconds.push_back(Rc::new(over.summed_up(lags)));
             while seconds.len() > SECONDS {
                 seconds.pop_front();
             }
@@ -246,6 +276,7 @@ impl Charts {
         }
         let known = self.ends.entry(topic.clone()).or_default().entry(node).or_insert(end.saturating_sub(1));
         let new = end.saturating_sub(*known);
+        self.lags.learn_end(topic, end);
         *known = (*known).max(end);
         let new_to_topic = end.saturating_sub(highest_before.unwrap_or(end.saturating_sub(1)));
         self.present.nodes.entry(node).or_default().add_done(new as u32);
@@ -277,21 +308,9 @@ impl Charts {
         }
     }
 
-    fn add_fault(&mut self, fault: Fault) {
-        if self.present.faults.len() < MAX_FAULTS {
-            self.present.faults.push(fault);
-        }
-    }
-}
-
-impl Fault {
-    /// Whether the fault ended.
-    pub fn heals(&self) -> bool {
-        match self {
-            Fault::Stopped { .. } => false,
-            Fault::Returned { .. } => true,
-            Fault::Link { conditions, .. } => *conditions == LinkConditions::PERFECT,
-        }
+    /// The topic's end, as far as events reported it.
+    fn end_of(&self, topic: &TopicName) -> u64 {
+        self.ends.get(topic).and_then(|ends| ends.values().max().copied()).unwrap_or_default()
     }
 }
 
@@ -304,14 +323,16 @@ impl Present {
         Some(self.topics.entry(topic.clone()).or_default())
     }
 
-    fn summed_up(self) -> Second {
+    fn summed_up(self, lags: Vec<Lag>) -> Second {
         Second {
             at_s: self.at_s,
             page: self.page.sum(),
             nodes: self.nodes.iter().map(|(node, meter)| (*node, meter.sum())).collect(),
             topics: self.topics.iter().map(|(topic, meter)| (topic.clone(), meter.sum())).collect(),
             availability: self.availability,
+            lags,
             faults: self.faults,
+            more_faults: self.more_faults,
         }
     }
 }

@@ -66,15 +66,35 @@ fn a_failure_outweighs_everything_else_in_its_second() {
 }
 
 #[test]
-fn faults_stand_in_their_second() {
+fn faults_stand_in_their_second_once_and_more_than_are_named_are_counted() {
     let mut charts = Charts::default();
-    charts.learn_event(1_000, &told("100", 1, Event::Stopped { mode: StopMode::Crash, duration_ms: 1 }));
-    charts.learn_event(2_000, &told("100", 2, Event::Returned { incarnation: 1 }));
-    charts.roll(3_000);
-    let faults: Vec<Fault> = charts.history.seconds.iter().map(|second| second.faults[0]).collect();
     let node = named("100");
-    assert_eq!(faults, [Fault::Stopped { node, mode: StopMode::Crash }, Fault::Returned { node }]);
-    assert_eq!([faults[0].heals(), faults[1].heals()], [false, true]);
+    let [stopped, returned] =
+        [Fact::Stopped { node, mode: StopMode::Crash, duration_ms: 1 }, Fact::Returned { node, is_new: false }];
+    (0..MAX_FAULTS + 3).for_each(|_| charts.add_fault(1_000, &stopped));
+    charts.add_fault(2_000, &returned);
+    charts.roll(3_000);
+    let [first, second] = [0, 1].map(|at: usize| charts.history.seconds[at].clone());
+    assert_eq!((first.faults.len(), &first.faults[0], first.more_faults), (MAX_FAULTS, &stopped(0), 3));
+    assert_eq!((&second.faults[..], second.more_faults), (&[returned][..], 0));
+}
+
+#[test]
+fn each_second_has_the_lag_of_each_subscription_and_none_while_the_page_slept() {
+    let mut charts = Charts::default();
+    let delivered = |subscriber: &str, offset| {
+        let subscriber = SubscriberId::new(subscriber).unwrap();
+        told("101", 1, Event::Delivered { topic: news(), subscriber, offset: Offset(offset) })
+    };
+    charts.learn_event(1_000, &stored("100", 9));
+    charts.learn_event(1_000, &delivered("other", 4));
+    charts.learn_own(1_000, &news(), &SubscriberId::new("reader1").unwrap(), 8);
+    charts.learn_event(2_000, &stored("100", 19));
+    charts.roll(3_000);
+    charts.roll(60_000);
+    let lags = |at: usize| -> Vec<u32> { charts.history.seconds[at].lags.iter().map(|lag| lag.messages).collect() };
+    assert_eq!((lags(0), lags(1)), (vec![5, 2], vec![15, 12]));
+    assert!(lags(10).is_empty() && charts.history.seconds.len() == 59);
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl State {
             self.closer.recorder.change().go_on(self.now_ms, &self.cluster);
         }
         if self.closer.charts.is_due(self.now_ms) {
-            self.closer.charts.change().roll(self.now_ms);
+            self.roll_charts();
         }
         self
     }
@@ -72,7 +72,10 @@ impl State {
             Action::ScenarioFault { what } => self.note(Fact::ScenarioFault { what }),
 
             Action::OpenInbox { subscriber, topic } => self.inboxes.change().open(subscriber, topic),
-            Action::CloseInbox { subscriber, topic } => self.inboxes.change().close(&subscriber, &topic),
+            Action::CloseInbox { subscriber, topic } => {
+                self.inboxes.change().close(&subscriber, &topic);
+                self.closer.charts.change().end_own(self.now_ms, &topic, &subscriber);
+            }
             Action::Delivered(delivery) => self.deliver(delivery),
             Action::DeliveriesEnded { subscriber, topic, why } => self.end_deliveries(subscriber, topic, why),
 
@@ -85,6 +88,9 @@ impl State {
     }
 
     fn note(&mut self, fact: Fact) {
+        if fact.fault().is_some() {
+            self.closer.charts.change().add_fault(self.now_ms, &fact);
+        }
         self.feed.change().add(self.now_ms, fact);
     }
 
@@ -115,12 +121,18 @@ impl State {
 
     fn deliver(&mut self, delivery: Delivery) {
         self.check_invariants(Evidence::Delivery(&delivery));
+        let (subscriber, topic) = (delivery.subscriber.clone(), delivery.topic.clone());
         self.inboxes.change().deliver(delivery);
+        let live = self.inboxes.get(&subscriber, &topic).filter(|inbox| inbox.ended.is_none());
+        if let Some(next) = live.and_then(|inbox| inbox.next) {
+            self.closer.charts.change().learn_own(self.now_ms, &topic, &subscriber, next.0);
+        }
     }
 
     fn end_deliveries(&mut self, subscriber: SubscriberId, topic: TopicName, why: String) {
         self.check_invariants(Evidence::DeliveriesEnded { subscriber: &subscriber, topic: &topic });
         self.inboxes.change().end(&subscriber, &topic, why.clone());
+        self.closer.charts.change().end_own(self.now_ms, &topic, &subscriber);
         self.note(Fact::DeliveriesEnded { subscriber, topic, why });
     }
 
@@ -130,6 +142,18 @@ impl State {
     }
 
     // Conclusions.
+
+    fn roll_charts(&mut self) {
+        let cluster = &self.cluster;
+        let is_open = |node| cluster.nodes.get(&node).is_some_and(|known| known.socket == Socket::Open);
+        let mut running = cluster.all_nodes().filter(|node| cluster.health(*node).is_running());
+        let is_partial = self.closer.xray.is_sampled() || running.any(|node| !is_open(node));
+        let charts = self.closer.charts.change();
+        if is_partial {
+            charts.doubt();
+        }
+        charts.roll(self.now_ms);
+    }
 
     fn update_breakages(&mut self) {
         let mut breakages = Breakages::clone(&self.breakages);

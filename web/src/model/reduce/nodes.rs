@@ -23,6 +23,11 @@ impl State {
         if self.closer.xray.topic.is_some() {
             let now_ms = self.now_ms;
             self.placed_xray().learn_answer(now_ms, answer);
+            let is_located = matches!(answer.result, Ok(Done::Located(_)));
+            if let (true, Some(topic), Some(end)) = (is_located, &self.closer.xray.topic, self.closer.xray.committed())
+            {
+                self.closer.charts.change().learn_end(now_ms, topic, end);
+            }
         }
         if answer.result.is_ok() {
             self.check_invariants(Evidence::Answer(answer));

@@ -1,5 +1,6 @@
 //! Progress of the user's tasks.
 
+use cubecast_core::names::Offset;
 use cubecast_core::wire::answer::{Answer, Done};
 use cubecast_core::wire::client;
 
@@ -22,8 +23,8 @@ impl State {
                 if panel == Panel::Publish {
                     self.measure_publish(answer, *took_ms);
                 }
-                if matches!(answer.result, Ok(Done::Subscribed { .. })) {
-                    self.inboxes.change().confirm(task);
+                if let Ok(Done::Subscribed { cursor, .. }) = &answer.result {
+                    self.confirm_subscription(task, *cursor);
                 }
                 in_cluster_us = self.closer.recorder.in_cluster_us(answer);
             }
@@ -49,6 +50,14 @@ impl State {
         if let Some(client::Action::Write(client::Write::Subscribe { subscriber, topic, push: true, .. })) = goal {
             self.inboxes.change().ask(subscriber, topic, task);
         }
+    }
+
+    /// The first messages may have arrived before the answer.
+    fn confirm_subscription(&mut self, task: u64, cursor: Offset) {
+        self.inboxes.change().confirm(task);
+        let Some((subscriber, topic)) = self.inboxes.asked_by(task) else { return };
+        let next = self.inboxes.get(subscriber, topic).and_then(|inbox| inbox.next).unwrap_or(cursor);
+        self.closer.charts.change().learn_own(self.now_ms, topic, subscriber, next.0);
     }
 
     /// The answer may be that to the registration of the publisher.

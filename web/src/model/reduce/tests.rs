@@ -7,7 +7,7 @@ use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{
-    Answer, ClusterView, Counters, Done, ErrorCode, Failure, LinkView, NodeStatus, NodeView,
+    Answer, ClusterView, Counters, Done, ErrorCode, Failure, LinkView, Message, NodeStatus, NodeView,
 };
 use cubecast_core::wire::client;
 use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
@@ -15,7 +15,7 @@ use cubecast_core::wire::event::{Event, FrameKind, WatchEvent};
 use super::*;
 use crate::model::action::ViewAction;
 use crate::model::cluster::{Cluster, EdgeHealth, Health};
-use crate::model::feed::Stored;
+use crate::model::feed::{FaultChange, Stored};
 use crate::model::inbox::Inbox;
 use crate::model::invariants::story::{cube, leads};
 use crate::model::report::{Remark, TaskChange};
@@ -239,6 +239,59 @@ fn a_link_that_goes_silent_with_its_node_is_no_news_of_its_own() {
     assert_eq!(state.feed.entries.len(), 2);
     let state = running().told("101", silent(false)).told("101", silent(true));
     assert_eq!(state.feed.entries.len(), 2, "between nodes that are well it is");
+}
+
+#[test]
+fn a_fault_is_charted_once_however_many_nodes_tell_and_so_is_a_death_of_which_only_others_tell() {
+    let (dead, cut) = (named("100"), LinkConditions { cut: true, ..LinkConditions::PERFECT });
+    let state = |subject, state| Event::NodeState { subject, state };
+    let link = Event::LinkConditions { from: named("000"), to: named("001"), conditions: cut };
+    let mut told = running().with(Action::SocketChanged { node: dead, socket: Socket::Closed });
+    for by in ["000", "001", "010", "011", "101", "110", "111"] {
+        told = told.told(by, state(dead, NodeState::Failed));
+    }
+    let told = told
+        .told("011", Event::Stopped { mode: StopMode::Crash, duration_ms: 1 })
+        .told("010", state(named("011"), NodeState::Failed))
+        .told("000", link.clone())
+        .told("001", link)
+        .at(2_000, event("011", Event::Returned { incarnation: 1 }))
+        .at(3_000, status("000"));
+    let seconds = &told.closer.charts.history.seconds;
+    let began: Vec<_> = seconds[0].faults.iter().map(Fact::fault).collect();
+    assert_eq!(began, [Some(FaultChange::Began); 3], "{:?}", seconds[0].faults);
+    assert_eq!(seconds[1].faults, [Fact::Returned { node: named("011"), is_new: false }]);
+}
+
+#[test]
+fn the_lag_of_this_page_begins_at_its_cursor_and_ends_with_the_subscription() {
+    let (subscriber, topic): (SubscriberId, TopicName) = ("reader".parse().unwrap(), "news".parse().unwrap());
+    let (topic_id, cursor) = (TopicId(1), Offset(4));
+    let goal = Some(client::Action::Write(client::Write::Subscribe {
+        subscriber: subscriber.clone(),
+        topic: topic.clone(),
+        from: None,
+        push: true,
+    }));
+    let subscribed = Done::Subscribed { topic: topic.clone(), topic_id, cursor, original_node: None };
+    let answered = TaskChange::Answered { answer: answer(Ok(subscribed)), took_ms: 1.0 };
+    let message = Message {
+        offset: Offset(6),
+        publisher: "writer".parse().unwrap(),
+        content: "hello".into(),
+        time: Timestamp(0),
+    };
+    let stored = Event::ReplicaStored { topic: topic.clone(), group: named("100"), offset: Offset(9) };
+    let state = running()
+        .told("100", stored)
+        .with(Action::OpenInbox { subscriber: subscriber.clone(), topic: topic.clone() })
+        .with(task(Panel::Subscribe, 1, TaskChange::Started { goal }))
+        .with(task(Panel::Subscribe, 1, answered))
+        .at(2_000, Action::Delivered(Delivery { topic: topic.clone(), subscriber: subscriber.clone(), message }))
+        .at(3_000, Action::CloseInbox { subscriber, topic })
+        .at(4_000, status("000"));
+    let lags = state.closer.charts.history.seconds.iter().map(|second| second.lags.first().map(|lag| lag.messages));
+    assert_eq!(lags.collect::<Vec<_>>(), [Some(6), Some(3), None]);
 }
 
 #[test]

@@ -188,6 +188,11 @@ impl Xray {
         samples.copied().max().unwrap_or(1)
     }
 
+    /// Whether any node reports only some of its frequent events.
+    pub fn is_sampled(&self) -> bool {
+        self.samples.values().any(|sample| *sample > 1)
+    }
+
     /// The offset after the last message known to be committed: the highest one that any replica makes readable. `None`
     /// without a report.
     pub fn committed(&self) -> Option<u64> {
