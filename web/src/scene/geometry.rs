@@ -22,13 +22,77 @@ pub struct Point3 {
     pub z: f64,
 }
 
-/// A point on the page.
+/// A point of the drawing, in page space.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct PagePoint {
     pub x: f64,
     pub y: f64,
     /// Size factor by depth: 1 at the centre, more in front, less behind.
     pub scale: f64,
+}
+
+/// The outline of a node around its point: a circle in the cube, a cell in the grid.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Outline {
+    pub half_width: f64,
+    pub half_height: f64,
+    /// The radius of the corners. A circle consists of four corners.
+    pub corner: f64,
+}
+
+impl Outline {
+    /// A circle.
+    pub fn circle(radius: f64) -> Outline {
+        Outline { half_width: radius, half_height: radius, corner: radius }
+    }
+
+    /// The same outline in another size.
+    pub fn scaled(self, factor: f64) -> Outline {
+        let Outline { half_width, half_height, corner } = self;
+        Outline { half_width: half_width * factor, half_height: half_height * factor, corner: corner * factor }
+    }
+
+    /// The same outline at a distance from this one.
+    pub fn grown(self, by: f64) -> Outline {
+        let Outline { half_width, half_height, corner } = self;
+        Outline { half_width: half_width + by, half_height: half_height + by, corner: corner + by }
+    }
+
+    pub fn is_circle(self) -> bool {
+        self.corner >= self.half_width
+    }
+}
+
+/// The way of a link from one node to another: straight in the cube, bowed around other cells in the grid. A quadratic
+/// Bézier curve.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Curve {
+    pub from: PagePoint,
+    /// The control point.
+    pub via: PagePoint,
+    pub to: PagePoint,
+}
+
+impl Curve {
+    /// A straight line.
+    pub fn straight(from: PagePoint, to: PagePoint) -> Curve {
+        Curve { from, via: between(from, to, 0.5), to }
+    }
+
+    /// The point at `share` (0 to 1) of the way.
+    pub fn at(&self, share: f64) -> PagePoint {
+        self.blossom(share, share)
+    }
+
+    /// The part between two shares of the way.
+    pub fn part(&self, begin: f64, end: f64) -> Curve {
+        Curve { from: self.at(begin), via: self.blossom(begin, end), to: self.at(end) }
+    }
+
+    /// The curve's polar form, which yields both its points and the control points of its parts.
+    fn blossom(&self, one: f64, other: f64) -> PagePoint {
+        between(between(self.from, self.via, one), between(self.via, self.to, one), other)
+    }
 }
 
 /// The rotation of the cube, radians.
@@ -96,7 +160,7 @@ pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
 }
 
 /// The page position of every vertex, by vertex index, scaled to fill the drawing.
-pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
+pub fn cube_points(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
     let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
     let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
@@ -169,7 +233,7 @@ mod tests {
     #[test]
     fn every_vertex_of_every_cube_stands_on_the_page() {
         for dimension in cubes() {
-            for point in layout(dimension, Turn::first(dimension)) {
+            for point in cube_points(dimension, Turn::first(dimension)) {
                 assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
                 assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
             }
@@ -179,7 +243,7 @@ mod tests {
     #[test]
     fn no_node_hides_another() {
         for dimension in cubes() {
-            let points = layout(dimension, Turn::first(dimension));
+            let points = cube_points(dimension, Turn::first(dimension));
             for (i, a) in points.iter().enumerate() {
                 for (j, b) in points.iter().enumerate().skip(i + 1) {
                     let room = node_radius(dimension) * (a.scale + b.scale);
@@ -206,7 +270,7 @@ mod tests {
     fn the_middle_of_every_edge_of_a_cube_lies_free_of_other_edges() {
         const HALF_A_HIT: f64 = 12.0;
         let cube = Dimension::new(3).unwrap();
-        let points = layout(cube, Turn::first(cube));
+        let points = cube_points(cube, Turn::first(cube));
         let edges: Vec<_> = cube.vertices().flat_map(|a| a.neighbours().map(move |b| (a, b))).collect();
         for (a, b) in &edges {
             let middle = between(points[a.index()], points[b.index()], 0.5);
@@ -233,7 +297,7 @@ mod tests {
     #[test]
     fn what_is_nearer_is_larger() {
         let cube = Dimension::new(3).unwrap();
-        let straight = layout(cube, Turn { yaw: 0.0, pitch: 0.0 });
+        let straight = cube_points(cube, Turn { yaw: 0.0, pitch: 0.0 });
         assert!(straight[0b100].scale > straight[0b000].scale, "bit 2 leads towards the eye");
         assert!(straight[0b001].x > straight[0b000].x, "bit 0 leads to the right");
         assert!(straight[0b010].y < straight[0b000].y, "bit 1 leads upwards");
@@ -247,8 +311,20 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_edge_lies_between_its_ends() {
-        let points = layout(Dimension::new(1).unwrap(), Turn { yaw: 0.0, pitch: 0.0 });
+        let points = cube_points(Dimension::new(1).unwrap(), Turn { yaw: 0.0, pitch: 0.0 });
         let middle = between(points[0], points[1], 0.5);
         assert!((distance(points[0], middle) - distance(middle, points[1])).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_part_of_a_curve_lies_on_the_curve() {
+        let point = |x, y| PagePoint { x, y, scale: 1.0 };
+        let curve = Curve { from: point(0.0, 0.0), via: point(50.0, -40.0), to: point(100.0, 0.0) };
+        assert_eq!(curve.at(0.5), point(50.0, -20.0));
+        let part = curve.part(0.2, 0.6);
+        assert_eq!((part.from, part.to), (curve.at(0.2), curve.at(0.6)));
+        assert!(distance(part.at(0.25), curve.at(0.3)) < 1e-9);
+        let straight = Curve::straight(point(0.0, 0.0), point(100.0, 0.0));
+        assert!(distance(straight.at(0.3), point(30.0, 0.0)) < 1e-9);
     }
 }

@@ -14,7 +14,7 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 use yew::prelude::*;
 
 use super::pulse::{GROUPS, Travel};
-use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH};
+use crate::scene::camera::{Camera, Pane};
 use crate::scene::pulses::Way;
 
 /// Interval at which colours and preferences are read again, milliseconds; the light and the dark scheme use different
@@ -40,6 +40,8 @@ pub struct PulsesProps {
     pub sent: Vec<Sent>,
     /// Whether time is paused.
     pub stands: bool,
+    /// The part of the drawing that is in view.
+    pub camera: Camera,
 }
 
 /// The canvas with the frames in flight.
@@ -49,13 +51,13 @@ pub fn Pulses(props: &PulsesProps) -> Html {
     let painter = use_mut_ref(|| None::<Rc<RefCell<Painter>>>);
     {
         let canvas = canvas.clone();
-        use_effect_with((props.sent.clone(), props.stands), move |(sent, stands)| {
+        use_effect_with((props.sent.clone(), props.stands, props.camera), move |(sent, stands, camera)| {
             let mut painter = painter.borrow_mut();
             if painter.is_none() {
                 *painter = Painter::on(&canvas).map(RefCell::new).map(Rc::new);
             }
             if let Some(painter) = painter.as_ref() {
-                painter.borrow_mut().take(sent, *stands);
+                painter.borrow_mut().take(sent, *stands, *camera);
                 go_on(painter.clone());
             }
         });
@@ -85,6 +87,7 @@ struct Painter {
     context: CanvasRenderingContext2d,
     moving: BTreeMap<(u64, u64), Moving>,
     stands: bool,
+    camera: Camera,
     palette: Palette,
     frame: Option<AnimationFrame>,
 }
@@ -112,12 +115,13 @@ impl Painter {
         let canvas = canvas.cast::<HtmlCanvasElement>()?;
         let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
         let (moving, palette) = Default::default();
-        Some(Painter { canvas, context, moving, stands: false, palette, frame: None })
+        Some(Painter { canvas, context, moving, stands: false, camera: Camera::WHOLE, palette, frame: None })
     }
 
     /// Sets the frames in flight. Frames that are known already continue from their position.
-    fn take(&mut self, sent: &[Sent], stands: bool) {
+    fn take(&mut self, sent: &[Sent], stands: bool, camera: Camera) {
         let now = now();
+        self.camera = camera;
         let mut known = std::mem::take(&mut self.moving);
         self.stands = stands;
         self.moving = sent
@@ -139,12 +143,13 @@ impl Painter {
             self.canvas.set_width(pixels[0]);
             self.canvas.set_height(pixels[1]);
         }
-        // Matches the placement of an SVG with the cube's view box.
-        let scale = (width / PAGE_WIDTH).min(height / PAGE_HEIGHT);
-        let (left, top) = ((width - PAGE_WIDTH * scale) / 2.0, (height - PAGE_HEIGHT * scale) / 2.0);
-        let zoom = scale * density;
+        let pane = Pane { width: width.max(1.0), height: height.max(1.0) };
+        let zoom = self.camera.pixels_per_unit(pane) * density;
+        let (left, top) = self.camera.pane_from_page(pane, (0.0, 0.0));
+        // Neither call fails: the numbers are finite.
+        let _ = self.context.reset_transform();
+        self.context.clear_rect(0.0, 0.0, width * density, height * density);
         let _ = self.context.set_transform(zoom, 0.0, 0.0, zoom, left * density, top * density);
-        self.context.clear_rect(-left / scale, -top / scale, width / scale, height / scale);
         let mut moves = false;
         for moving in self.moving.values() {
             moves |= self.paint_one(moving, now);

@@ -3,6 +3,7 @@
 //! They are one program: for each program, wasm-bindgen works for seconds and a browser starts.
 #![cfg(target_arch = "wasm32")]
 
+mod cube;
 mod harness;
 mod page;
 mod strangers;
