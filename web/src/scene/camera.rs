@@ -41,6 +41,11 @@ impl Camera {
         self.zoom >= Self::MAX_ZOOM
     }
 
+    /// The factor of lines and dots in page units: they grow less than the distances between nodes.
+    pub fn slimness(self) -> f64 {
+        self.zoom.sqrt().recip()
+    }
+
     /// Left, top, width and height in page units.
     pub fn view_box(self) -> [f64; 4] {
         [self.left, self.top, PAGE_WIDTH / self.zoom, PAGE_HEIGHT / self.zoom]

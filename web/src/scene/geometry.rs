@@ -9,8 +9,6 @@ use cubecast_core::cube::{Dimension, Vertex};
 pub const PAGE_WIDTH: f64 = 800.0;
 /// Height of the drawing in its own units.
 pub const PAGE_HEIGHT: f64 = 620.0;
-/// Space for a node and its labels at the border.
-const MARGIN: f64 = 64.0;
 /// Distance of the viewer from the centre, in radii of the cube; smaller values exaggerate depth.
 const EYE_DISTANCE: f64 = 4.6;
 
@@ -164,7 +162,7 @@ pub fn cube_points(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
     let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
     let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
-    fit(&flat)
+    fit(&flat, margin(dimension))
 }
 
 /// Perspective projection, in units of the cube's radius, with +y downwards.
@@ -173,11 +171,11 @@ fn flatten(point: Point3, radius: f64) -> PagePoint {
     PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
 }
 
-fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
+fn fit(points: &[PagePoint], margin: f64) -> Vec<PagePoint> {
     let (left, right) = bounds(points.iter().map(|point| point.x));
     let (top, bottom) = bounds(points.iter().map(|point| point.y));
     let room = |space: f64, extent: f64| {
-        if extent > 1e-9 { (space - 2.0 * MARGIN) / extent } else { f64::INFINITY }
+        if extent > 1e-9 { (space - 2.0 * margin) / extent } else { f64::INFINITY }
     };
     let zoom = room(PAGE_WIDTH, right - left).min(room(PAGE_HEIGHT, bottom - top));
     let place = |point: &PagePoint| PagePoint {
@@ -190,6 +188,11 @@ fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+}
+
+/// Space at the border for a node and, in smaller cubes, its label; page units.
+fn margin(dimension: Dimension) -> f64 {
+    if dimension.bits() < 5 { 64.0 } else { 36.0 }
 }
 
 /// The radius of a node's circle at the centre of the cube, in page units.
@@ -233,9 +236,11 @@ mod tests {
     #[test]
     fn every_vertex_of_every_cube_stands_on_the_page() {
         for dimension in cubes() {
+            let margin = margin(dimension) - 1e-6;
+            assert!(margin > 1.3 * node_radius(dimension), "a near node fits");
             for point in cube_points(dimension, Turn::first(dimension)) {
-                assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
-                assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
+                assert!((margin..=PAGE_WIDTH - margin).contains(&point.x), "{dimension:?} {point:?}");
+                assert!((margin..=PAGE_HEIGHT - margin).contains(&point.y), "{dimension:?} {point:?}");
             }
         }
     }

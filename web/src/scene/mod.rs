@@ -22,7 +22,7 @@ const FIRST_DIMMED: u8 = 5;
 /// The static part of the drawing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scene {
-    /// Back to front, which is the drawing order.
+    /// In the drawing order: back to front.
     pub nodes: Vec<NodeMark>,
     /// Back to front.
     pub edges: Vec<EdgeMark>,
@@ -93,10 +93,17 @@ impl Scene {
         let dims = map.seating.dimension().bits() >= FIRST_DIMMED && state.home().is_some();
         let mut edges: Vec<_> =
             state.cluster.edges().into_iter().map(|ends| edge_mark(state, &map, ends, dims)).collect();
-        edges.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
+        // Where others stand back, the chosen topic's group is in front.
+        edges.sort_by(|a, b| {
+            let in_group = |edge: &EdgeMark| dims && edge.carries_chosen;
+            in_group(a).cmp(&in_group(b)).then(a.depth().total_cmp(&b.depth()))
+        });
         let vertices = map.seating.dimension().vertices();
         let mut nodes: Vec<_> = vertices.map(|vertex| node_mark(state, &map, vertex, dims)).collect();
-        nodes.sort_by(|a, b| a.at.scale.total_cmp(&b.at.scale));
+        nodes.sort_by(|a, b| {
+            let in_group = |node: &NodeMark| dims && node.placement != Some(Placement::Elsewhere);
+            in_group(a).cmp(&in_group(b)).then(a.at.scale.total_cmp(&b.at.scale))
+        });
         if state.layout == Layout::Grid {
             count_cut_links(&mut nodes, &edges);
         }
@@ -223,12 +230,14 @@ mod tests {
         of_dimension(3, topic)
     }
 
-    /// All nodes are up.
+    /// All nodes and links are up.
     fn of_dimension(bits: u8, topic: &str) -> State {
         let mut cluster = Cluster::of(Dimension::new(bits).unwrap());
-        for node in cluster.all_nodes().collect::<Vec<_>>() {
+        let seating = cluster.seating().unwrap();
+        for node in seating.hosts() {
             cluster.learn_socket(node, Socket::Open);
             cluster.learn_state(node, node, NodeState::Up);
+            seating.neighbours(node).for_each(|from| cluster.learn_link(node, from, node, true));
         }
         State { cluster: Shared::from(cluster), topic_text: topic.into(), ..State::default() }
     }
@@ -272,6 +281,7 @@ mod tests {
         let (dimmed, seen): (Vec<_>, Vec<_>) = scene.nodes.iter().partition(|node| node.dimmed);
         assert_eq!((dimmed.len(), seen.len()), (26, 6));
         assert!(seen.iter().all(|node| node.placement != Some(Placement::Elsewhere)));
+        assert!(scene.nodes.is_sorted_by(|a, b| a.dimmed >= b.dimmed), "the group is in front");
         let seen: Vec<_> = scene.edges.iter().filter(|edge| !edge.dimmed).collect();
         assert!(seen.len() == 5 && seen.iter().all(|edge| edge.carries_chosen));
     }

@@ -170,7 +170,7 @@ fn fill(mark: &NodeMark) -> Html {
 fn name_size(mark: &NodeMark) -> f64 {
     let Outline { half_width, half_height, .. } = mark.outline;
     let bits = f64::from(mark.node.to_string().len().max(3) as u8);
-    (half_width * 2.9 / bits).min(half_height * 0.72)
+    (half_width * 2.7 / bits).min(half_height * 0.72)
 }
 
 /// The font size of the label, in page units: inside a cell, or below a circle.
@@ -180,7 +180,10 @@ fn label_size(mark: &NodeMark, whole: f64) -> f64 {
     match mark.outline.is_circle() {
         true if room < 22.0 => room * 0.6,
         true => (10.0 / whole).clamp(LEAST, 23.0),
-        false => (room * 0.5).min(mark.outline.half_width * 0.42),
+        false => {
+            let letters = label_words(mark).chars().count().max(7) as f64;
+            (room * 0.5).min(mark.outline.half_width * 3.0 / letters)
+        }
     }
 }
 
@@ -193,7 +196,9 @@ fn state_sign(mark: &NodeMark) -> Html {
         Health::Unknown => "?",
     };
     let size = (mark.outline.half_height * 0.42).clamp(9.0, 16.0);
-    let (x, y) = (px(mark.outline.half_width * 0.76), px(mark.outline.half_height * 0.76));
+    // In a cell, the corner beside the label.
+    let side = if mark.outline.is_circle() { 0.76 } else { -0.9 };
+    let (x, y) = (px(mark.outline.half_width * side), px(mark.outline.half_height * side));
     html! {
         <g class="badge state" transform={format!("translate({x} {y})")}>
             <circle r={px(size)} />
@@ -208,9 +213,13 @@ fn leader_sign(mark: &NodeMark) -> Html {
         return Html::default();
     }
     let sign = mark.term.map_or_else(|| "★".to_owned(), |term| format!("★ {term}"));
-    let height = (mark.outline.half_height * 0.42).clamp(9.0, 16.0);
+    let height = (mark.outline.half_height * 0.42).clamp(11.0, 16.0);
     let width = height * (0.6 + 0.42 * sign.chars().count() as f64);
-    let (x, y) = (px(mark.outline.half_width * 0.8), px(mark.outline.half_height * -0.8));
+    let Outline { half_width, half_height, .. } = mark.outline;
+    let (x, y) = match mark.outline.is_circle() {
+        true => (px(half_width * 0.8), px(half_height * -0.8)),
+        false => (px(half_width - width * 0.7), px(-half_height)),
+    };
     html! {
         <g class="badge leader" transform={format!("translate({x} {y})")}>
             <rect
@@ -226,21 +235,26 @@ fn leader_sign(mark: &NodeMark) -> Html {
 }
 
 fn label(mark: &NodeMark, size: f64) -> Html {
-    let role = match mark.placement {
-        Some(Placement::Home) => Some("home"),
-        Some(Placement::Replica) => Some("replica"),
-        Some(Placement::Elsewhere) | None => None,
-    };
-    let others = mark.leads_others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let others = (!others.is_empty()).then(|| format!("leads {others}"));
-    let cut = (mark.cut_links > 0).then(|| format!("{} cut", mark.cut_links));
-    let words: Vec<_> = role.map(str::to_owned).into_iter().chain(cut).chain(others).collect();
     let y = match mark.outline.is_circle() {
         true => mark.outline.half_height + 8.0 + size,
         false => mark.outline.half_height * 0.62,
     };
     let class = classes!("label", (!mark.outline.is_circle()).then_some("is-inside"));
-    html! { <text {class} y={px(y)} style={format!("font-size: {}px", px(size))}>{words.join(" · ")}</text> }
+    html! { <text {class} y={px(y)} style={format!("font-size: {}px", px(size))}>{label_words(mark)}</text> }
+}
+
+/// Its role for the chosen topic and the groups that it leads. A cell has space for one fact, the worst.
+fn label_words(mark: &NodeMark) -> String {
+    let cut = (mark.cut_links > 0).then(|| format!("{} cut", mark.cut_links));
+    let role = match mark.placement {
+        Some(Placement::Home) => Some("home".to_owned()),
+        Some(Placement::Replica) => Some("replica".to_owned()),
+        Some(Placement::Elsewhere) | None => None,
+    };
+    let others = mark.leads_others.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let others = (!others.is_empty()).then(|| format!("leads {others}"));
+    let facts = cut.into_iter().chain(role).chain(others);
+    facts.take(if mark.outline.is_circle() { 2 } else { 1 }).collect::<Vec<_>>().join(" · ")
 }
 
 /// Describes a node.

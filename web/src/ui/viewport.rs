@@ -159,7 +159,9 @@ pub fn Viewport(props: &ViewportProps) -> Html {
         let (steering, scene) = (steering.clone(), scene.clone());
         Callback::from(move |event: FocusEvent| {
             let node = node_at(event.target());
-            let point = node.and_then(|node| scene.point(node));
+            // A node that is clicked must not move away from the pointer.
+            let by_key = event.target_dyn_into::<Element>().and_then(|element| element.matches(":focus-visible").ok());
+            let point = node.filter(|_| by_key == Some(true)).and_then(|node| scene.point(node));
             steering.change(|look| {
                 look.near = node;
                 if let Some(point) = point {
@@ -210,6 +212,7 @@ pub fn Viewport(props: &ViewportProps) -> Html {
                 <svg
                     class={classes!("drawing", (!camera.is_whole()).then_some("is-zoomed"))}
                     viewBox={format!("{left:.2} {top:.2} {width:.2} {height:.2}")}
+                    style={format!("--slim: {:.3}", camera.slimness())}
                     data-dimension={dimension.bits().to_string()}
                     data-layout={layout.name()}
                     role="group"
@@ -222,7 +225,7 @@ pub fn Viewport(props: &ViewportProps) -> Html {
                         {near}
                     />
                 </svg>
-                <Pulses sent={sent(props, &scene)} stands={props.pace.stands} {camera} />
+                <Pulses sent={sent(props, &scene)} stands={props.pace.stands} {camera} {pane} />
             </div>
             <div class="steering" role="group" aria-label="The view">
                 if layout == Layout::Cube {
