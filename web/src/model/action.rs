@@ -11,7 +11,7 @@ use super::load::{LoadPlan, LoadSample};
 use super::obstacle::Obstacle;
 use super::report::TaskChange;
 use super::task::{Panel, Task};
-use super::view::{CloserTab, Selection, Tab};
+use super::view::{CloserTab, Layout, Selection, Tab};
 
 /// Actions that are applied together, with their time.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,8 @@ pub enum ViewAction {
     ChooseTab(Tab),
     /// Opens a view below the cube.
     ChooseCloserTab(CloserTab),
+    /// Arranges the nodes.
+    ChooseLayout(Layout),
     /// Shows or hides heartbeats and link states on the cube.
     ShowBackground(bool),
     /// Trace the next publish.

@@ -43,4 +43,4 @@ pub mod tasks;
 pub use act::Act;
 pub use action::{Action, Moment, ViewAction};
 pub use state::{Placement, SeedFailure, State};
-pub use view::{CloserTab, Selection, Tab};
+pub use view::{CloserTab, Layout, Selection, Tab};

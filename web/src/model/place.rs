@@ -1,11 +1,11 @@
-//! What the live page shows, as a fragment of its address: the topic, the tabs and the selection. A link leads there,
-//! and the browser's Back returns there.
+//! What the live page shows, as a fragment of its address: the topic, the tabs, the selection and the layout. A link
+//! leads there, and the browser's Back returns there.
 
 use cubecast_core::identity::HostId;
 
 use super::action::ViewAction;
 use super::state::State;
-use super::view::{CloserTab, Selection, Tab};
+use super::view::{CloserTab, Layout, Selection, Tab};
 use crate::format::{escape, unescape};
 
 /// A place in the page. Fields that an address lacks have their usual values.
@@ -15,6 +15,7 @@ pub struct Place {
     pub tab: Tab,
     pub view: CloserTab,
     pub selection: Option<Selection>,
+    pub layout: Layout,
 }
 
 const TABS: [(Tab, &str); 3] = [(Tab::Messages, "messages"), (Tab::Pull, "pull"), (Tab::Break, "break")];
@@ -30,7 +31,8 @@ const VIEWS: [(CloserTab, &str); 6] = [
 impl Place {
     /// The place that the state shows.
     pub fn of(state: &State) -> Place {
-        Place { topic: state.topic_text.clone(), tab: state.tab, view: state.closer.tab, selection: state.selection }
+        let State { topic_text, tab, closer, selection, layout, .. } = state;
+        Place { topic: topic_text.clone(), tab: *tab, view: closer.tab, selection: *selection, layout: *layout }
     }
 
     /// The fragment with its `#`. The usual place has the shortest.
@@ -50,6 +52,9 @@ impl Place {
             Some(Selection::Edge(a, b)) => fields.push(format!("select={a}-{b}")),
             None => {}
         }
+        if self.layout != Layout::default() {
+            fields.push(format!("layout={}", self.layout.name()));
+        }
         format!("#{}", fields.join("&"))
     }
 
@@ -66,6 +71,7 @@ impl Place {
                 "view" => {
                     place.view = VIEWS.iter().find(|(_, word)| *word == value).map_or(place.view, |(view, _)| *view);
                 }
+                "layout" => place.layout = Layout::named(value).unwrap_or_default(),
                 "select" => place.selection = read_selection(value),
                 _ => {}
             }
@@ -80,6 +86,7 @@ impl Place {
             ViewAction::Select(self.selection),
             ViewAction::ChooseTab(self.tab),
             ViewAction::ChooseCloserTab(self.view),
+            ViewAction::ChooseLayout(self.layout),
         ]
     }
 }
@@ -103,8 +110,10 @@ mod tests {
         let selections = [None, Some(Selection::Node(named("100"))), Some(Selection::edge(named("001"), named("000")))];
         for (selection, (view, _)) in selections.into_iter().zip(VIEWS) {
             for (tab, _) in TABS {
-                let place = Place { topic: "a b&c=ü".into(), tab, view, selection };
-                assert_eq!(Place::read(&place.write()), Some(place));
+                for layout in [Layout::Cube, Layout::Grid] {
+                    let place = Place { topic: "a b&c=ü".into(), tab, view, selection, layout };
+                    assert_eq!(Place::read(&place.write()), Some(place));
+                }
             }
         }
         assert_eq!(Place::default().write(), "#");
@@ -114,7 +123,8 @@ mod tests {
     #[test]
     fn the_actions_of_a_place_lead_there() {
         let selection = Some(Selection::Node(named("100")));
-        let place = Place { topic: "news".into(), tab: Tab::Pull, view: CloserTab::Xray, selection };
+        let layout = Layout::Grid;
+        let place = Place { topic: "news".into(), tab: Tab::Pull, view: CloserTab::Xray, selection, layout };
         let actions = place.actions().into_iter().map(Action::View).collect();
         assert_eq!(Place::of(&State::default().after(Moment { now_ms: 1, actions })), place);
     }
@@ -122,6 +132,6 @@ mod tests {
     #[test]
     fn other_fragments_are_no_places_and_nonsense_is_ignored() {
         assert_eq!(Place::read("#controls"), None);
-        assert_eq!(Place::read("#tab=nonsense&view=&select=x-y&more=1"), Some(Place::default()));
+        assert_eq!(Place::read("#tab=nonsense&view=&select=x-y&layout=&more=1"), Some(Place::default()));
     }
 }

@@ -15,7 +15,7 @@ use super::sent::SentMessages;
 use super::shared::Shared;
 use super::topics::TopicBook;
 use super::traffic::Traffic;
-use super::view::{ClientNames, Selection, Tab};
+use super::view::{ClientNames, Layout, Selection, Tab};
 
 /// The whole state of the page.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -42,6 +42,8 @@ pub struct State {
     pub breakages: Shared<Breakages>,
     /// The selected node or edge.
     pub selection: Option<Selection>,
+    /// The arrangement of the nodes in the drawing.
+    pub layout: Layout,
     /// The open tab beside the cube.
     pub tab: Tab,
     /// As typed; possibly not a valid name, or not an existing topic.

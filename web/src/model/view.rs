@@ -10,6 +10,16 @@ pub enum Selection {
     Edge(HostId, HostId),
 }
 
+/// How the nodes are arranged in the drawing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Layout {
+    #[default]
+    /// A projection of the cube.
+    Cube,
+    /// A flat grid, in which the cells side by side are neighbours.
+    Grid,
+}
+
 /// The tabs of the controls beside the cube.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Tab {
@@ -45,6 +55,21 @@ pub struct ClientNames {
     pub publisher: String,
     /// Subscribes and pulls.
     pub subscriber: String,
+}
+
+impl Layout {
+    /// Its name in addresses and in the browser's storage.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Cube => "cube",
+            Layout::Grid => "grid",
+        }
+    }
+
+    /// The layout with this name.
+    pub fn named(name: &str) -> Option<Layout> {
+        [Layout::Cube, Layout::Grid].into_iter().find(|layout| layout.name() == name)
+    }
 }
 
 impl Selection {

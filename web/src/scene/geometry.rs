@@ -9,8 +9,6 @@ use cubecast_core::cube::{Dimension, Vertex};
 pub const PAGE_WIDTH: f64 = 800.0;
 /// Height of the drawing in its own units.
 pub const PAGE_HEIGHT: f64 = 620.0;
-/// Space for a node and its labels at the border.
-const MARGIN: f64 = 64.0;
 /// Distance of the viewer from the centre, in radii of the cube; smaller values exaggerate depth.
 const EYE_DISTANCE: f64 = 4.6;
 
@@ -22,13 +20,77 @@ pub struct Point3 {
     pub z: f64,
 }
 
-/// A point on the page.
+/// A point of the drawing, in page space.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct PagePoint {
     pub x: f64,
     pub y: f64,
     /// Size factor by depth: 1 at the centre, more in front, less behind.
     pub scale: f64,
+}
+
+/// The outline of a node around its point: a circle in the cube, a cell in the grid.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Outline {
+    pub half_width: f64,
+    pub half_height: f64,
+    /// The radius of the corners. A circle consists of four corners.
+    pub corner: f64,
+}
+
+impl Outline {
+    /// A circle.
+    pub fn circle(radius: f64) -> Outline {
+        Outline { half_width: radius, half_height: radius, corner: radius }
+    }
+
+    /// The same outline in another size.
+    pub fn scaled(self, factor: f64) -> Outline {
+        let Outline { half_width, half_height, corner } = self;
+        Outline { half_width: half_width * factor, half_height: half_height * factor, corner: corner * factor }
+    }
+
+    /// The same outline at a distance from this one.
+    pub fn grown(self, by: f64) -> Outline {
+        let Outline { half_width, half_height, corner } = self;
+        Outline { half_width: half_width + by, half_height: half_height + by, corner: corner + by }
+    }
+
+    pub fn is_circle(self) -> bool {
+        self.corner >= self.half_width
+    }
+}
+
+/// The way of a link from one node to another: straight in the cube, bowed around other cells in the grid. A quadratic
+/// Bézier curve.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Curve {
+    pub from: PagePoint,
+    /// The control point.
+    pub via: PagePoint,
+    pub to: PagePoint,
+}
+
+impl Curve {
+    /// A straight line.
+    pub fn straight(from: PagePoint, to: PagePoint) -> Curve {
+        Curve { from, via: between(from, to, 0.5), to }
+    }
+
+    /// The point at `share` (0 to 1) of the way.
+    pub fn at(&self, share: f64) -> PagePoint {
+        self.blossom(share, share)
+    }
+
+    /// The part between two shares of the way.
+    pub fn part(&self, begin: f64, end: f64) -> Curve {
+        Curve { from: self.at(begin), via: self.blossom(begin, end), to: self.at(end) }
+    }
+
+    /// The curve's polar form, which yields both its points and the control points of its parts.
+    fn blossom(&self, one: f64, other: f64) -> PagePoint {
+        between(between(self.from, self.via, one), between(self.via, self.to, one), other)
+    }
 }
 
 /// The rotation of the cube, radians.
@@ -96,11 +158,11 @@ pub fn view_from_cube(point: Point3, turn: Turn) -> Point3 {
 }
 
 /// The page position of every vertex, by vertex index, scaled to fill the drawing.
-pub fn layout(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
+pub fn cube_points(dimension: Dimension, turn: Turn) -> Vec<PagePoint> {
     let points: Vec<_> = dimension.vertices().map(point_in_cube).collect();
     let radius = points.iter().map(|p| (p.x * p.x + p.y * p.y + p.z * p.z).sqrt()).fold(0.0, f64::max);
     let flat: Vec<_> = points.iter().map(|point| flatten(view_from_cube(*point, turn), radius)).collect();
-    fit(&flat)
+    fit(&flat, margin(dimension))
 }
 
 /// Perspective projection, in units of the cube's radius, with +y downwards.
@@ -109,11 +171,11 @@ fn flatten(point: Point3, radius: f64) -> PagePoint {
     PagePoint { x: point.x / radius * scale, y: -point.y / radius * scale, scale }
 }
 
-fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
+fn fit(points: &[PagePoint], margin: f64) -> Vec<PagePoint> {
     let (left, right) = bounds(points.iter().map(|point| point.x));
     let (top, bottom) = bounds(points.iter().map(|point| point.y));
     let room = |space: f64, extent: f64| {
-        if extent > 1e-9 { (space - 2.0 * MARGIN) / extent } else { f64::INFINITY }
+        if extent > 1e-9 { (space - 2.0 * margin) / extent } else { f64::INFINITY }
     };
     let zoom = room(PAGE_WIDTH, right - left).min(room(PAGE_HEIGHT, bottom - top));
     let place = |point: &PagePoint| PagePoint {
@@ -126,6 +188,11 @@ fn fit(points: &[PagePoint]) -> Vec<PagePoint> {
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+}
+
+/// Space at the border for a node and, in smaller cubes, its label; page units.
+fn margin(dimension: Dimension) -> f64 {
+    if dimension.bits() < 5 { 64.0 } else { 36.0 }
 }
 
 /// The radius of a node's circle at the centre of the cube, in page units.
@@ -169,9 +236,11 @@ mod tests {
     #[test]
     fn every_vertex_of_every_cube_stands_on_the_page() {
         for dimension in cubes() {
-            for point in layout(dimension, Turn::first(dimension)) {
-                assert!((MARGIN - 1e-6..=PAGE_WIDTH - MARGIN + 1e-6).contains(&point.x), "{dimension:?} {point:?}");
-                assert!((MARGIN - 1e-6..=PAGE_HEIGHT - MARGIN + 1e-6).contains(&point.y), "{dimension:?} {point:?}");
+            let margin = margin(dimension) - 1e-6;
+            assert!(margin > 1.3 * node_radius(dimension), "a near node fits");
+            for point in cube_points(dimension, Turn::first(dimension)) {
+                assert!((margin..=PAGE_WIDTH - margin).contains(&point.x), "{dimension:?} {point:?}");
+                assert!((margin..=PAGE_HEIGHT - margin).contains(&point.y), "{dimension:?} {point:?}");
             }
         }
     }
@@ -179,7 +248,7 @@ mod tests {
     #[test]
     fn no_node_hides_another() {
         for dimension in cubes() {
-            let points = layout(dimension, Turn::first(dimension));
+            let points = cube_points(dimension, Turn::first(dimension));
             for (i, a) in points.iter().enumerate() {
                 for (j, b) in points.iter().enumerate().skip(i + 1) {
                     let room = node_radius(dimension) * (a.scale + b.scale);
@@ -206,7 +275,7 @@ mod tests {
     fn the_middle_of_every_edge_of_a_cube_lies_free_of_other_edges() {
         const HALF_A_HIT: f64 = 12.0;
         let cube = Dimension::new(3).unwrap();
-        let points = layout(cube, Turn::first(cube));
+        let points = cube_points(cube, Turn::first(cube));
         let edges: Vec<_> = cube.vertices().flat_map(|a| a.neighbours().map(move |b| (a, b))).collect();
         for (a, b) in &edges {
             let middle = between(points[a.index()], points[b.index()], 0.5);
@@ -233,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_nearer_is_larger() {
         let cube = Dimension::new(3).unwrap();
-        let straight = layout(cube, Turn { yaw: 0.0, pitch: 0.0 });
+        let straight = cube_points(cube, Turn { yaw: 0.0, pitch: 0.0 });
         assert!(straight[0b100].scale > straight[0b000].scale, "bit 2 leads towards the eye");
         assert!(straight[0b001].x > straight[0b000].x, "bit 0 leads to the right");
         assert!(straight[0b010].y < straight[0b000].y, "bit 1 leads upwards");
@@ -247,8 +316,20 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_edge_lies_between_its_ends() {
-        let points = layout(Dimension::new(1).unwrap(), Turn { yaw: 0.0, pitch: 0.0 });
+        let points = cube_points(Dimension::new(1).unwrap(), Turn { yaw: 0.0, pitch: 0.0 });
         let middle = between(points[0], points[1], 0.5);
         assert!((distance(points[0], middle) - distance(middle, points[1])).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_part_of_a_curve_lies_on_the_curve() {
+        let point = |x, y| PagePoint { x, y, scale: 1.0 };
+        let curve = Curve { from: point(0.0, 0.0), via: point(50.0, -40.0), to: point(100.0, 0.0) };
+        assert_eq!(curve.at(0.5), point(50.0, -20.0));
+        let part = curve.part(0.2, 0.6);
+        assert_eq!((part.from, part.to), (curve.at(0.2), curve.at(0.6)));
+        assert!(distance(part.at(0.25), curve.at(0.3)) < 1e-9);
+        let straight = Curve::straight(point(0.0, 0.0), point(100.0, 0.0));
+        assert!(distance(straight.at(0.3), point(30.0, 0.0)) < 1e-9);
     }
 }

@@ -1,6 +1,6 @@
 //! A frame in flight over an edge, drawn as a dot: its position, size and opacity over time.
 
-use super::geometry::{PagePoint, between};
+use super::geometry::{Curve, Outline};
 
 /// At the centre of the cube.
 const RADIUS: f64 = 5.0;
@@ -12,8 +12,7 @@ const BURST: f64 = 2.4;
 /// The path of a dot, from one node's rim to the other's.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Way {
-    from: PagePoint,
-    to: PagePoint,
+    curve: Curve,
     /// Whether the frame is dropped half-way.
     swallowed: bool,
 }
@@ -28,11 +27,12 @@ pub struct Dot {
 }
 
 impl Way {
-    /// A path between two nodes. `node_radius`: their radius at the centre of the cube.
-    pub fn new(from: PagePoint, to: PagePoint, node_radius: f64, swallowed: bool) -> Way {
-        let length = (to.x - from.x).hypot(to.y - from.y).max(1.0);
-        let rim = |node: PagePoint| (node_radius * node.scale / length).min(0.5);
-        Way { from: between(from, to, rim(from)), to: between(to, from, rim(to)), swallowed }
+    /// The part of a link between the rims of two nodes. `node`: their outline at the centre of the cube.
+    pub fn new(link: Curve, node: Outline, swallowed: bool) -> Way {
+        let (dx, dy) = (link.to.x - link.from.x, link.to.y - link.from.y);
+        let reach = if dx.abs() > dy.abs() { node.half_width } else { node.half_height };
+        let rim = |scale: f64| (reach * scale / dx.hypot(dy).max(1.0)).min(0.5);
+        Way { curve: link.part(rim(link.from.scale), 1.0 - rim(link.to.scale)), swallowed }
     }
 
     /// The dot after this share of its time; `None` once it has arrived.
@@ -54,7 +54,7 @@ impl Way {
     }
 
     fn dot(&self, share: f64, size: f64, opacity: f64) -> Dot {
-        let at = between(self.from, self.to, share);
+        let at = self.curve.at(share);
         Dot { x: at.x, y: at.y, radius: RADIUS * at.scale * size, opacity }
     }
 }
@@ -68,19 +68,28 @@ fn ease(share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::geometry::PagePoint;
 
-    fn point(x: f64) -> PagePoint {
-        PagePoint { x, y: 0.0, scale: 1.0 }
+    fn link(length: f64) -> Curve {
+        Curve::straight(PagePoint { scale: 1.0, ..PagePoint::default() }, PagePoint { x: length, y: 0.0, scale: 1.0 })
     }
 
     fn way(swallowed: bool) -> Way {
-        Way::new(point(0.0), point(100.0), 10.0, swallowed)
+        Way::new(link(100.0), Outline::circle(10.0), swallowed)
     }
 
     #[test]
     fn a_dot_goes_from_rim_to_rim_and_is_gone() {
         let x = |share| way(false).at(share).map(|dot| dot.x.round());
         assert_eq!([x(0.0), x(0.5), x(0.999), x(1.0)], [Some(10.0), Some(50.0), Some(90.0), None]);
+    }
+
+    #[test]
+    fn a_dot_follows_a_bowed_link() {
+        let link = link(100.0);
+        let bowed = Curve { via: PagePoint { y: -40.0, ..link.via }, ..link };
+        let dot = Way::new(bowed, Outline::circle(10.0), false).at(0.5).unwrap();
+        assert_eq!((dot.x, dot.y), (bowed.at(0.5).x, bowed.at(0.5).y));
     }
 
     #[test]
@@ -99,6 +108,6 @@ mod tests {
 
     #[test]
     fn nodes_that_touch_leave_it_a_place_between() {
-        assert_eq!(Way::new(point(0.0), point(10.0), 30.0, false).at(0.3).unwrap().x, 5.0);
+        assert_eq!(Way::new(link(10.0), Outline::circle(30.0), false).at(0.3).unwrap().x, 5.0);
     }
 }

@@ -440,6 +440,7 @@ impl Player {
 fn looks_of(state: &State) -> Vec<ViewAction> {
     vec![
         ViewAction::ShowBackground(state.show_background),
+        ViewAction::ChooseLayout(state.layout),
         ViewAction::ChooseTopic(state.topic_text.clone()),
         ViewAction::NamePublisher(state.names.publisher.clone()),
         ViewAction::NameSubscriber(state.names.subscriber.clone()),

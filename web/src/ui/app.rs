@@ -7,6 +7,7 @@ use yew::prelude::*;
 use super::dispatch::{Command, Dispatch};
 use super::failover::use_replay;
 use super::first_minute::FirstMinute;
+use super::layout_switch;
 use super::live_lessons::LiveLessons;
 use super::page::Page;
 use super::palette::Palette;
@@ -124,6 +125,11 @@ fn use_place(state: &State, dispatcher: &UseReducerDispatcher<State>) {
     {
         let dispatcher = dispatcher.clone();
         use_effect_with((), move |()| {
+            // An address that leads nowhere in particular shows the layout of the last visit.
+            let usual = Place { layout: layout_switch::remembered(), ..Place::default() };
+            if Place::read(&browser::fragment()) == Some(Place::default()) && usual != Place::default() {
+                browser::write_fragment(&usual.write());
+            }
             let go = move || {
                 let there = Place::read(&browser::fragment()).map(|place| place.actions()).unwrap_or_default();
                 dispatcher.dispatch(moment(there.into_iter().map(Action::View).collect()));

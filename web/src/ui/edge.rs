@@ -7,7 +7,7 @@ use super::svg::{on_enter, px};
 use crate::model::cluster::EdgeHealth;
 use crate::model::{Selection, ViewAction};
 use crate::scene::EdgeMark;
-use crate::scene::geometry::{PagePoint, between};
+use crate::scene::geometry::{Curve, PagePoint};
 
 /// Properties of [`Edge`].
 #[derive(Properties, PartialEq)]
@@ -15,6 +15,8 @@ pub struct EdgeProps {
     pub mark: EdgeMark,
     /// Whether the tab key stops here.
     pub is_stop: bool,
+    /// Whether the user looks at one of its ends.
+    pub is_near: bool,
 }
 
 /// An edge of the cube.
@@ -28,9 +30,14 @@ pub fn Edge(props: &EdgeProps) -> Html {
     let select = use_dispatch().on(move |()| ViewAction::Select(next));
     let onclick = select.reform(|_: MouseEvent| ());
     let onkeydown = on_enter(select);
-    let classes =
-        classes!("edge", mark.selected.then_some("is-selected"), mark.carries_chosen.then_some("carries-chosen"));
-    let depth = (mark.from.scale + mark.to.scale) / 2.0;
+    let classes = classes!(
+        "edge",
+        mark.selected.then_some("is-selected"),
+        mark.carries_chosen.then_some("carries-chosen"),
+        mark.dimmed.then_some("is-dimmed"),
+        props.is_near.then_some("is-near"),
+    );
+    let depth = (mark.curve.from.scale + mark.curve.to.scale) / 2.0;
     html! {
         <g
             class={classes}
@@ -46,7 +53,7 @@ pub fn Edge(props: &EdgeProps) -> Html {
             {onkeydown}
         >
             <title>{words}</title>
-            { line("hit", mark.from, mark.to) }
+            { line("hit", &mark.curve) }
             { strokes(mark) }
         </g>
     }
@@ -54,30 +61,32 @@ pub fn Edge(props: &EdgeProps) -> Html {
 
 /// A full line; a line with a gap if cut; half a line with an arrow if only one direction works.
 fn strokes(mark: &EdgeMark) -> Html {
-    let (from, to) = (mark.from, mark.to);
+    let curve = &mark.curve;
     match mark.health {
         EdgeHealth::Cut => html! {
             <>
-                { line("stroke", from, between(from, to, 0.42)) }
-                { line("stroke", between(from, to, 0.58), to) }
-                { cross(between(from, to, 0.5)) }
+                { line("stroke", &curve.part(0.0, 0.42)) }
+                { line("stroke", &curve.part(0.58, 1.0)) }
+                { cross(curve.at(0.5)) }
             </>
         },
         EdgeHealth::OneWay { from: works_from, .. } => {
-            let (start, end) = if works_from == mark.ends.0 { (from, to) } else { (to, from) };
+            let (tail, tip) = if works_from == mark.ends.0 { (0.46, 0.54) } else { (0.54, 0.46) };
             html! {
                 <>
-                    { line("stroke", start, end) }
-                    { arrow(between(start, end, 0.46), between(start, end, 0.54)) }
+                    { line("stroke", curve) }
+                    { arrow(curve.at(tail), curve.at(tip)) }
                 </>
             }
         }
-        EdgeHealth::Up | EdgeHealth::Slow | EdgeHealth::Idle | EdgeHealth::Unknown => line("stroke", from, to),
+        EdgeHealth::Up | EdgeHealth::Slow | EdgeHealth::Idle | EdgeHealth::Unknown => line("stroke", curve),
     }
 }
 
-fn line(class: &'static str, from: PagePoint, to: PagePoint) -> Html {
-    html! { <line {class} x1={px(from.x)} y1={px(from.y)} x2={px(to.x)} y2={px(to.y)} /> }
+fn line(class: &'static str, curve: &Curve) -> Html {
+    let Curve { from, via, to } = curve;
+    let d = format!("M{} {}Q{} {} {} {}", px(from.x), px(from.y), px(via.x), px(via.y), px(to.x), px(to.y));
+    html! { <path {class} {d} /> }
 }
 
 fn cross(at: PagePoint) -> Html {

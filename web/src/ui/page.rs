@@ -7,6 +7,7 @@ use yew::prelude::*;
 use super::closer::LookCloser;
 use super::dispatch::{Command, Dispatch};
 use super::header::Header;
+use super::layout_switch;
 use super::panes::{Panes, splitters, use_panes};
 use super::pulse::Pace;
 use super::stage::Stage;
@@ -82,7 +83,8 @@ pub fn Page(props: &PageProps) -> Html {
     }
 }
 
-/// A dispatcher that holds tasks which no node can carry out now, so that the user gets the reason at once.
+/// A dispatcher that holds tasks which no node can carry out now, so that the user gets the reason at once. It also
+/// remembers the chosen layout.
 #[hook]
 fn use_gate(state: &State, dispatch: &Dispatch) -> Dispatch {
     // The newest state, because the dispatcher itself must not change with it.
@@ -91,6 +93,9 @@ fn use_gate(state: &State, dispatch: &Dispatch) -> Dispatch {
     let gated = use_memo(dispatch.clone(), |dispatch| {
         let dispatch = dispatch.clone();
         Dispatch::new(move |command| {
+            if let Command::View(ViewAction::ChooseLayout(layout)) = &command {
+                layout_switch::remember(*layout);
+            }
             let held = match &command {
                 Command::Act(Act::Run(task)) => gate::obstacle_to_task(&newest.borrow(), task)
                     .map(|obstacle| ViewAction::HoldTask { task: task.clone(), obstacle }),

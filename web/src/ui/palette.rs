@@ -10,7 +10,7 @@ use super::field::on_text;
 use super::presets;
 use super::words::words;
 use crate::model::preset::Preset;
-use crate::model::{CloserTab, Selection, State, Tab, ViewAction};
+use crate::model::{CloserTab, Layout, Selection, State, Tab, ViewAction};
 use crate::net::browser::Listener;
 
 /// The number of entries that are shown.
@@ -18,11 +18,12 @@ const MOST_SHOWN: usize = 12;
 /// Topics that are compared with the text for each letter that is typed.
 const MOST_TOPICS: usize = 10_000;
 
-const KEYS: [(&str, &str); 7] = [
+const KEYS: [(&str, &str); 8] = [
     ("Ctrl K", "find a topic, a node, a view or an action"),
     ("?", "show these keys"),
     ("Ctrl Enter", "publish the typed message"),
     ("Z", "mend the last thing that you broke; with Shift, everything"),
+    ("+ − 0", "while a node has the focus: zoom in, zoom out, show everything"),
     ("Arrow keys", "move between tabs, topics, nodes and pane borders"),
     ("Space", "play or pause the time of a simulation or an incident"),
     ("Esc", "close this"),
@@ -247,8 +248,11 @@ fn views() -> Vec<Entry> {
         ("Nodes", CloserTab::Nodes),
     ];
     let entry = |label: &str, action: ViewAction| Entry { label: label.into(), kind: "view", command: action.into() };
+    let layouts = [("Cube", Layout::Cube), ("Grid", Layout::Grid)];
     let tabs = tabs.into_iter().map(|(label, tab)| entry(label, ViewAction::ChooseTab(tab)));
-    tabs.chain(views.into_iter().map(|(label, view)| entry(label, ViewAction::ChooseCloserTab(view)))).collect()
+    let views = views.into_iter().map(|(label, view)| entry(label, ViewAction::ChooseCloserTab(view)));
+    let layouts = layouts.into_iter().map(|(label, layout)| entry(label, ViewAction::ChooseLayout(layout)));
+    tabs.chain(views).chain(layouts).collect()
 }
 
 fn nodes(state: &State) -> impl Iterator<Item = Entry> {

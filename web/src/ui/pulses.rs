@@ -14,7 +14,7 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 use yew::prelude::*;
 
 use super::pulse::{GROUPS, Travel};
-use crate::scene::geometry::{PAGE_HEIGHT, PAGE_WIDTH};
+use crate::scene::camera::{Camera, Pane};
 use crate::scene::pulses::Way;
 
 /// Interval at which colours and preferences are read again, milliseconds; the light and the dark scheme use different
@@ -40,6 +40,9 @@ pub struct PulsesProps {
     pub sent: Vec<Sent>,
     /// Whether time is paused.
     pub stands: bool,
+    /// The part of the drawing that is in view, and the size in which it is shown.
+    pub camera: Camera,
+    pub pane: Pane,
 }
 
 /// The canvas with the frames in flight.
@@ -49,13 +52,14 @@ pub fn Pulses(props: &PulsesProps) -> Html {
     let painter = use_mut_ref(|| None::<Rc<RefCell<Painter>>>);
     {
         let canvas = canvas.clone();
-        use_effect_with((props.sent.clone(), props.stands), move |(sent, stands)| {
+        let view = (props.camera, props.pane);
+        use_effect_with((props.sent.clone(), props.stands, view), move |(sent, stands, view)| {
             let mut painter = painter.borrow_mut();
             if painter.is_none() {
                 *painter = Painter::on(&canvas).map(RefCell::new).map(Rc::new);
             }
             if let Some(painter) = painter.as_ref() {
-                painter.borrow_mut().take(sent, *stands);
+                painter.borrow_mut().take(sent, *stands, *view);
                 go_on(painter.clone());
             }
         });
@@ -85,6 +89,7 @@ struct Painter {
     context: CanvasRenderingContext2d,
     moving: BTreeMap<(u64, u64), Moving>,
     stands: bool,
+    view: Option<(Camera, Pane)>,
     palette: Palette,
     frame: Option<AnimationFrame>,
 }
@@ -112,12 +117,13 @@ impl Painter {
         let canvas = canvas.cast::<HtmlCanvasElement>()?;
         let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
         let (moving, palette) = Default::default();
-        Some(Painter { canvas, context, moving, stands: false, palette, frame: None })
+        Some(Painter { canvas, context, moving, stands: false, view: None, palette, frame: None })
     }
 
     /// Sets the frames in flight. Frames that are known already continue from their position.
-    fn take(&mut self, sent: &[Sent], stands: bool) {
+    fn take(&mut self, sent: &[Sent], stands: bool, view: (Camera, Pane)) {
         let now = now();
+        self.view = Some(view);
         let mut known = std::mem::take(&mut self.moving);
         self.stands = stands;
         self.moving = sent
@@ -132,36 +138,37 @@ impl Painter {
     /// Returns whether something will have moved by the next redraw.
     fn paint(&mut self, now: f64) -> bool {
         self.palette.look(now, &self.canvas);
-        let (width, height) = (f64::from(self.canvas.client_width()), f64::from(self.canvas.client_height()));
+        let Some((camera, pane)) = self.view else { return false };
         let density = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
-        let pixels = [width, height].map(|length| (length * density).round() as u32);
+        let pixels = [pane.width, pane.height].map(|length| (length * density).round() as u32);
         if [self.canvas.width(), self.canvas.height()] != pixels {
             self.canvas.set_width(pixels[0]);
             self.canvas.set_height(pixels[1]);
         }
-        // Matches the placement of an SVG with the cube's view box.
-        let scale = (width / PAGE_WIDTH).min(height / PAGE_HEIGHT);
-        let (left, top) = ((width - PAGE_WIDTH * scale) / 2.0, (height - PAGE_HEIGHT * scale) / 2.0);
-        let zoom = scale * density;
+        let zoom = camera.pixels_per_unit(pane) * density;
+        let (left, top) = camera.pane_from_page(pane, (0.0, 0.0));
+        // Neither call fails: the numbers are finite.
+        let _ = self.context.reset_transform();
+        self.context.clear_rect(0.0, 0.0, pane.width * density, pane.height * density);
         let _ = self.context.set_transform(zoom, 0.0, 0.0, zoom, left * density, top * density);
-        self.context.clear_rect(-left / scale, -top / scale, width / scale, height / scale);
         let mut moves = false;
         for moving in self.moving.values() {
-            moves |= self.paint_one(moving, now);
+            moves |= self.paint_one(moving, now, camera.slimness());
         }
         self.context.set_global_alpha(1.0);
         moves && !self.stands
     }
 
-    fn paint_one(&self, moving: &Moving, now: f64) -> bool {
+    fn paint_one(&self, moving: &Moving, now: f64, slimness: f64) -> bool {
         let passed = if self.stands { 0.0 } else { (now - moving.since).max(0.0) };
         let share = moving.travel.share_after(passed);
         let dot = if self.palette.wants_no_motion { moving.way.at_rest(share) } else { moving.way.at(share) };
         let Some(dot) = dot else { return false };
         self.context.set_global_alpha(dot.opacity);
         // Painting two discs is faster than a disc with an outline.
-        self.disc(&self.palette.outline, dot.x, dot.y, dot.radius + OUTLINE / 2.0);
-        self.disc(&self.palette.fills[moving.group], dot.x, dot.y, dot.radius - OUTLINE / 2.0);
+        let radius = |outline: f64| (dot.radius + outline / 2.0) * slimness;
+        self.disc(&self.palette.outline, dot.x, dot.y, radius(OUTLINE));
+        self.disc(&self.palette.fills[moving.group], dot.x, dot.y, radius(-OUTLINE));
         true
     }
 

@@ -225,12 +225,18 @@ pub fn named<T: FromStr<Err: Debug>>(name: &str) -> T {
 
 /// A watched cube whose node 011 has failed.
 pub fn watching(topic: &str) -> State {
-    let dimension = Dimension::new(3).unwrap();
+    watching_cube(3, topic)
+}
+
+/// A watched cube of this dimension, whose node 0…011 has failed.
+pub fn watching_cube(bits: u8, topic: &str) -> State {
+    let dimension = Dimension::new(bits).unwrap();
     let seating = Seating::founding(dimension);
+    let failed = seating.host_of(dimension.vertex(0b011).unwrap());
     let node = |node: HostId| NodeView {
         node,
         address: String::new(),
-        state: if node == named("011") { NodeState::Failed } else { NodeState::Up },
+        state: if node == failed { NodeState::Failed } else { NodeState::Up },
         incarnation: 1,
         leads: seating.vertex_of(node).into_iter().collect(),
     };

@@ -4,6 +4,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod charts;
+mod cube;
 mod harness;
 mod page;
 mod strangers;

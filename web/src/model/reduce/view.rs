@@ -25,6 +25,7 @@ impl State {
             }
             ViewAction::ChooseTab(tab) => self.tab = tab,
             ViewAction::ChooseCloserTab(tab) => self.closer.tab = tab,
+            ViewAction::ChooseLayout(layout) => self.layout = layout,
             ViewAction::ShowBackground(show) => self.show_background = show,
             ViewAction::TraceNext => self.closer.recorder.change().follow_next(),
             ViewAction::PickRequest(trace) => self.closer.recorder.change().follow(trace),

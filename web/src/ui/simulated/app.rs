@@ -20,6 +20,7 @@ use crate::simulated::spec::Recording;
 use crate::simulated::world::ReplayedSoFar;
 use crate::simulated::{Course, Mode, Permalink, Player, Spec, carried, trace};
 use crate::ui::dispatch::{Command, Dispatch};
+use crate::ui::layout_switch;
 use crate::ui::lesson::{LessonCard, LessonCommand, LessonList};
 use crate::ui::page::Page;
 use crate::ui::pulse::Pace;
@@ -73,6 +74,7 @@ impl Show {
             lesson: link.lesson.as_deref().and_then(lessons::lesson).map(LessonProgress::of),
         };
         show.player.show(ViewAction::ChooseTopic(link.topic));
+        show.player.show(ViewAction::ChooseLayout(layout_switch::remembered()));
         if link.selection.is_some() {
             show.player.show(ViewAction::Select(link.selection));
         }
