@@ -17,7 +17,7 @@ pub struct Place {
     pub selection: Option<Selection>,
 }
 
-const TABS: [(Tab, &str); 3] = [(Tab::Messages, "messages"), (Tab::Pull, "pull"), (Tab::Break, "break")];
+const TABS: [(Tab, &str); 3] = [(Tab::Messages, "messages"), (Tab::Browse, "browse"), (Tab::Break, "break")];
 const VIEWS: [(CloserTab, &str); 6] = [
     (CloserTab::Feed, "events"),
     (CloserTab::Xray, "xray"),
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn the_actions_of_a_place_lead_there() {
         let selection = Some(Selection::Node(named("100")));
-        let place = Place { topic: "news".into(), tab: Tab::Pull, view: CloserTab::Xray, selection };
+        let place = Place { topic: "news".into(), tab: Tab::Browse, view: CloserTab::Xray, selection };
         let actions = place.actions().into_iter().map(Action::View).collect();
         assert_eq!(Place::of(&State::default().after(Moment { now_ms: 1, actions })), place);
     }

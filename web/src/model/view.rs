@@ -16,7 +16,8 @@ pub enum Tab {
     #[default]
     /// Publish and subscribe.
     Messages,
-    Pull,
+    /// Stored messages.
+    Browse,
     Break,
 }
 

@@ -4,6 +4,7 @@ pub mod charts;
 pub mod geometry;
 pub mod pulses;
 pub mod spacetime;
+pub mod sparkline;
 pub mod xray;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 mod harness;
 mod page;
 mod strangers;
+mod topics;
 mod truth;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
