@@ -61,6 +61,19 @@ pub fn time_of_day(at_ms: u64) -> String {
     format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// The date and the time of day in UTC, from milliseconds since 1970: `2026-11-22 20:23:20`.
+pub fn date_and_time(at_ms: u64) -> String {
+    // Days since 1 March of the year 0, in eras of 400 years: "days to civil", Howard Hinnant.
+    let days = at_ms / 86_400_000 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{date:02} {}", era * 400 + year + next, time_of_day(at_ms))
+}
+
 /// Formats an error text of core as a sentence: capitalised, ending with a full stop.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.trim_end_matches('.').chars();
@@ -114,5 +127,14 @@ mod tests {
     fn the_time_of_day_has_leading_zeros() {
         assert_eq!(time_of_day(1_795_379_000_123), "20:23:20");
         assert_eq!(time_of_day(86_400_000 + 61_000), "00:01:01");
+    }
+
+    #[test]
+    fn a_date_is_that_of_the_calendar() {
+        assert_eq!(date_and_time(0), "1970-01-01 00:00:00");
+        assert_eq!(date_and_time(1_795_379_000_123), "2026-11-22 20:23:20");
+        assert_eq!(date_and_time(951_782_400_000), "2000-02-29 00:00:00");
+        assert_eq!(date_and_time(4_107_542_399_000), "2100-02-28 23:59:59");
+        assert_eq!(date_and_time(4_107_542_400_000), "2100-03-01 00:00:00");
     }
 }

@@ -26,7 +26,7 @@ async fn axe_finds_nothing_serious_on_the_live_page() {
         browser.wait_for_state("publish-result", "good").await;
         check(&browser, scheme, "publish").await;
         for tab in
-            ["tab-messages", "tab-pull", "tab-break", "tab-xray", "tab-invariants", "tab-spacetime", "tab-charts"]
+            ["tab-messages", "tab-browse", "tab-break", "tab-xray", "tab-invariants", "tab-spacetime", "tab-charts"]
         {
             browser.click(tab).await;
             check(&browser, scheme, tab).await;

@@ -20,7 +20,7 @@ async fn the_live_page_fits_a_phone_whatever_is_open() {
     browser.type_into("content-input", "hello from a small page").await;
     browser.click("publish-button").await;
     browser.wait_for_state("publish-result", "good").await;
-    for tab in ["tab-messages", "tab-pull", "tab-break", "tab-xray", "tab-invariants", "tab-charts"] {
+    for tab in ["tab-messages", "tab-browse", "tab-break", "tab-xray", "tab-invariants", "tab-charts"] {
         browser.click(tab).await;
         fits(&browser, tab).await;
     }

@@ -107,7 +107,8 @@ async fn show_all(browser: &Browser, topic: &str, width: u64) {
     browser.click(&format!("topic-row-{topic}")).await;
     browser.wait_for_text("placement", "messages").await;
     fits_in(browser, "topic-count", width).await;
-    browser.click("tab-pull").await;
+    browser.click("tab-browse").await;
+    browser.click("pull-open").await;
     browser.choose("commit-select", "no").await;
     browser.click("pull-button").await;
     browser.wait_for_text("pulled-list", "the last one").await;

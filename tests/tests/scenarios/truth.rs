@@ -60,7 +60,8 @@ async fn with_two_of_four_replicas_down_the_page_says_so_at_once_and_what_heals_
     browser.wait_for_text("publish-result", "Not sent: news cannot be written").await;
     say(&format!("picture: {}", browser.save_picture("truth-no-quorum").await.display()));
 
-    browser.click("tab-pull").await;
+    browser.click("tab-browse").await;
+    browser.click("pull-open").await;
     browser.type_into("pull-subscriber-input", "reader1").await;
     browser.choose("read-select", "any").await;
     browser.choose("commit-select", "no").await;

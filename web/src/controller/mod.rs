@@ -214,6 +214,7 @@ impl Controller {
             Act::OpenInbox { subscriber, topic } => self.tell(Action::OpenInbox { subscriber, topic }),
             Act::CloseInbox { subscriber, topic } => self.tell(Action::CloseInbox { subscriber, topic }),
             Act::SetLoad(plan) => self.set_load(plan),
+            Act::Seek { topic, position, max } => self.seek(topic, position, max),
         }
     }
 
@@ -233,6 +234,9 @@ impl Controller {
                     if let Event::NodeState { subject, state } = event.event {
                         polling.note_returning(subject, state == NodeState::Recovering);
                     }
+                }
+                if let Event::TopicDeleted { topic, .. } = &event.event {
+                    self.forget_done(topic);
                 }
                 self.tell(Action::Event(event));
             }

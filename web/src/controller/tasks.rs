@@ -7,13 +7,15 @@ use cubecast_core::client::{ClientError, Reply, Submission, Target};
 use cubecast_core::identity::HostId;
 use cubecast_core::names::{PublisherId, TopicName};
 use cubecast_core::time::Instant;
-use cubecast_core::wire::answer::{Done, ErrorCode};
+use cubecast_core::wire::answer::{Answer, Done, ErrorCode};
 use cubecast_core::wire::client;
 
 use super::{Controller, TASK_WITHIN, Waiting, refusal};
 use crate::model::Action;
 use crate::model::report::{Remark, TaskChange};
+use crate::model::seek::{NotFound, Position, Progress, Seek};
 use crate::model::task::{Panel, Task, TaskStep};
+use crate::model::tasks;
 
 /// A patient step is retried at this interval while its node recovers.
 const RETRY: Duration = Duration::from_millis(250);
@@ -29,6 +31,15 @@ pub struct RunningTask {
     steps: VecDeque<TaskStep>,
     /// When the first step was first sent.
     began: Instant,
+    /// The search whose reads follow the steps.
+    search: Option<Search>,
+}
+
+/// A search for stored messages.
+#[derive(Clone, PartialEq, Debug)]
+struct Search {
+    topic: TopicName,
+    seek: Seek,
 }
 
 /// A task whose next step is scheduled.
@@ -49,14 +60,23 @@ pub struct Ended {
 impl Controller {
     /// Starts a task, unless an identical one is in flight or ended within [`UNREAD`].
     pub(super) fn run_task(&mut self, asked: Task) {
-        if asked.panel != Panel::Backstage && self.is_under_way(&asked) {
-            return;
+        if asked.panel == Panel::Backstage || !self.is_under_way(&asked) {
+            self.begin_task(asked, None);
         }
+    }
+
+    /// Starts a search. Pressed twice, it runs twice; the page shows the result of the later one.
+    pub(super) fn seek(&mut self, topic: TopicName, position: Position, max: u32) {
+        let seek = Seek::new(position, max);
+        self.begin_task(tasks::read_stored(&topic, seek.next()), Some(Search { topic, seek }));
+    }
+
+    fn begin_task(&mut self, asked: Task, search: Option<Search>) {
         let number = self.next_ticket;
         self.next_ticket += 1;
         let is_needed = |step: &&TaskStep| !(step.once && self.is_done(&step.action));
         let steps = asked.steps.iter().filter(is_needed).cloned().collect();
-        let task = RunningTask { number, asked, steps, began: self.now.monotonic };
+        let task = RunningTask { number, asked, steps, began: self.now.monotonic, search };
         self.tell(task.change(TaskChange::Started { goal: task.asked.goal().cloned() }));
         self.next_step(task);
     }
@@ -144,7 +164,18 @@ impl Controller {
             }
             Ok(reply) => {
                 let took_ms = took.as_secs_f64() * 1_000.0;
-                self.tell(task.change(TaskChange::Answered { answer: reply.answer, took_ms }));
+                match task.go_on_searching(&reply.answer) {
+                    Some(Progress::GoOn) => {}
+                    Some(Progress::Failed(why)) => return self.end_search(task, why),
+                    // What a search prepares is of no interest.
+                    None if task.search.is_some() => {}
+                    Some(Progress::Done) | None => {
+                        if let Some(found) = task.found(&reply.answer) {
+                            self.tell(task.change(TaskChange::Found(found)));
+                        }
+                        self.tell(task.change(TaskChange::Answered { answer: reply.answer, took_ms }));
+                    }
+                }
                 if let Some(step) = task.steps.pop_front() {
                     self.note_done(step);
                 }
@@ -155,6 +186,14 @@ impl Controller {
             }
             Err(error) => self.end_task_badly(task, &error, took.as_secs_f64() * 1_000.0),
         }
+    }
+
+    fn end_search(&mut self, task: RunningTask, why: NotFound) {
+        if let Some(Search { topic, .. }) = &task.search {
+            let remark = Remark::NotFound { topic: topic.clone(), why };
+            self.tell(task.change(TaskChange::GaveUp(remark)));
+        }
+        self.end_task(task);
     }
 
     /// The topic exists already. This is a success if it belongs to the same publisher.
@@ -194,11 +233,17 @@ impl Controller {
             client::Action::Write(client::Write::Unsubscribe { .. }) => {
                 self.done_once.retain(|done| !is_same_subscription(done, &step.action))
             }
+            client::Action::Write(client::Write::DeleteTopic { topic, .. }) => self.forget_done(topic),
             _ if self.is_done(&step.action) => {}
             client::Action::Write(client::Write::Subscribe { .. }) => self.done_once.push(step.action),
             _ if step.once => self.done_once.push(step.action),
             _ => {}
         }
+    }
+
+    /// The subscriptions to a deleted topic are gone.
+    pub(super) fn forget_done(&mut self, topic: &TopicName) {
+        self.done_once.retain(|done| done.subject() != Some(topic.as_str()));
     }
 
     /// A simulation is drawn at the instant that it shows, so its answers are never unread.
@@ -229,6 +274,29 @@ impl RunningTask {
     /// The action that tells the page of this task's progress.
     fn change(&self, change: TaskChange) -> Action {
         Action::Task { panel: self.asked.panel, task: self.number, change }
+    }
+
+    /// Takes the messages of a read to the search, and appends the next read. `None`: the answer is not for a search.
+    fn go_on_searching(&mut self, answer: &Answer) -> Option<Progress> {
+        let (Search { topic, seek }, Ok(Done::Pulled { messages, end, .. })) = (self.search.as_mut()?, &answer.result)
+        else {
+            return None;
+        };
+        let progress = seek.learn(messages, *end);
+        if progress == Progress::GoOn {
+            self.steps.push_back(tasks::read_from(topic, seek.next()));
+        }
+        Some(progress)
+    }
+
+    /// The message that the search found by its time. The last of its reads returned the messages from there on.
+    fn found(&self, answer: &Answer) -> Option<Remark> {
+        let Search { topic, seek } = self.search.as_ref()?;
+        let (Position::Time(time), Ok(Done::Pulled { messages, .. })) = (seek.position, &answer.result) else {
+            return None;
+        };
+        let (topic, offset, reads) = (topic.clone(), messages.first()?.offset, seek.reads.saturating_sub(1));
+        Some(Remark::FoundAt { topic, offset, time, reads })
     }
 
     /// The topic that the current step creates, and its publisher.

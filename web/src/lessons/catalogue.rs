@@ -480,7 +480,7 @@ fn read_replica(node: &str) -> Task {
     let topic = TOPIC.parse().expect("this is a name");
     let action = Action::Read(Read::ReplicaPull { subscriber, topic, max: 20, from: Some(Offset(0)) });
     let read = TaskStep::new(action, Target::Node(named(node)));
-    Task { panel: Panel::Pull, steps: vec![read] }
+    Task { panel: Panel::Browse, steps: vec![read] }
 }
 
 fn backstage(task: Task) -> Task {

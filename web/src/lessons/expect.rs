@@ -144,12 +144,12 @@ impl Expectation {
                 report.and_then(|report| report.lines.last()).is_some_and(|line| line.tone == Tone::Bad)
             }
             Expectation::ReplicaReturned { topic, home, count } => matches!(
-                done(state, Panel::Pull),
+                done(state, Panel::Browse),
                 Some(Done::Pulled { topic: of, messages, original_node: Some(node), .. })
                     if of.as_str() == topic && *node == named(home) && messages.len() == count
             ),
             Expectation::Pulled { count } => {
-                let report = state.reports.get(Panel::Pull).filter(|report| report.succeeded());
+                let report = state.reports.get(Panel::Browse).filter(|report| report.succeeded());
                 report.and_then(Report::pulled).is_some_and(|messages| messages.len() == count)
             }
         }

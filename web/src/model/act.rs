@@ -4,6 +4,7 @@ use cubecast_core::names::{SubscriberId, TopicName};
 use serde::{Deserialize, Serialize};
 
 use super::load::LoadPlan;
+use super::seek::Position;
 use super::task::Task;
 
 /// A user action that affects the cluster or this page's subscriptions. In a simulation, it is part of the run.
@@ -19,4 +20,7 @@ pub enum Act {
     CloseInbox { subscriber: SubscriberId, topic: TopicName },
     /// Starts, changes or stops the load.
     SetLoad(Option<LoadPlan>),
+    /// Reads at most `max` stored messages of a topic, from a position on. The report appears on
+    /// [`Panel::Browse`](super::task::Panel::Browse).
+    Seek { topic: TopicName, position: Position, max: u32 },
 }

@@ -53,10 +53,11 @@ impl Inboxes {
         }
     }
 
-    /// Records that the cluster completed this task.
-    pub fn confirm(&mut self, task: u64) {
+    /// Records that the cluster completed this task. `cursor`: the offset from which it delivers.
+    pub fn confirm(&mut self, task: u64, cursor: Offset) {
         for inbox in self.boxes.values_mut().filter(|inbox| inbox.asked_by == Some(task)) {
             inbox.confirmed = true;
+            inbox.next = inbox.next.or(Some(cursor));
         }
     }
 
@@ -85,6 +86,13 @@ impl Inboxes {
     /// The inbox of this subscription; `None` if the page keeps none.
     pub fn get(&self, subscriber: &SubscriberId, topic: &TopicName) -> Option<&Inbox> {
         self.boxes.get(&(subscriber.clone(), topic.clone()))
+    }
+
+    /// The messages of a topic that were not delivered to this page yet: the most of its running subscriptions. `None`:
+    /// there is none. `end`: the number of messages of the topic.
+    pub fn lag(&self, topic: &TopicName, end: u64) -> Option<u64> {
+        let running = self.boxes.iter().filter(|((_, of), inbox)| of == topic && inbox.is_live());
+        running.filter_map(|(_, inbox)| inbox.next).map(|next| end.saturating_sub(next.0)).max()
     }
 
     /// Drops oldest messages until the limit is met, from the largest inbox first.
@@ -200,6 +208,22 @@ mod tests {
         inboxes.deliver(delivery(0));
         let inbox = inboxes.get(&subscriber, &topic).unwrap();
         assert_eq!((inbox.received, inbox.ended.as_deref()), (1, None));
+    }
+
+    #[test]
+    fn the_lag_is_what_a_running_subscription_has_not_delivered_yet() {
+        let (subscriber, topic) = (SubscriberId::new("reader").unwrap(), TopicName::new("news").unwrap());
+        let mut inboxes = Inboxes::default();
+        inboxes.open(subscriber.clone(), topic.clone());
+        inboxes.ask(&subscriber, &topic, 1);
+        assert_eq!(inboxes.lag(&topic, 9), None, "it is only asked for");
+        inboxes.confirm(1, Offset(4));
+        assert_eq!(inboxes.lag(&topic, 9), Some(5));
+        inboxes.deliver(delivery(4));
+        assert_eq!(inboxes.lag(&topic, 9), Some(4));
+        assert_eq!(inboxes.lag(&topic, 0), Some(0), "the delivery overtook the news of the message");
+        inboxes.end(&subscriber, &topic, "it was deleted".into());
+        assert_eq!(inboxes.lag(&topic, 9), None);
     }
 
     #[test]

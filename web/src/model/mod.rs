@@ -25,11 +25,14 @@ pub mod invariants;
 pub mod load;
 pub mod obstacle;
 pub mod place;
+pub mod rates;
 pub mod report;
 pub mod sent;
 pub mod shared;
 pub mod spacetime;
+pub mod stored;
 pub mod tone;
+pub mod topic_table;
 pub mod topics;
 pub mod traffic;
 pub mod xray;
@@ -37,6 +40,7 @@ pub mod xray;
 // Tasks for the cluster.
 pub mod gate;
 pub mod preset;
+pub mod seek;
 pub mod task;
 pub mod tasks;
 

@@ -18,7 +18,7 @@ pub struct Place {
     pub layout: Layout,
 }
 
-const TABS: [(Tab, &str); 3] = [(Tab::Messages, "messages"), (Tab::Pull, "pull"), (Tab::Break, "break")];
+const TABS: [(Tab, &str); 3] = [(Tab::Messages, "messages"), (Tab::Browse, "browse"), (Tab::Break, "break")];
 const VIEWS: [(CloserTab, &str); 6] = [
     (CloserTab::Feed, "events"),
     (CloserTab::Xray, "xray"),
@@ -124,7 +124,7 @@ mod tests {
     fn the_actions_of_a_place_lead_there() {
         let selection = Some(Selection::Node(named("100")));
         let layout = Layout::Grid;
-        let place = Place { topic: "news".into(), tab: Tab::Pull, view: CloserTab::Xray, selection, layout };
+        let place = Place { topic: "news".into(), tab: Tab::Browse, view: CloserTab::Xray, selection, layout };
         let actions = place.actions().into_iter().map(Action::View).collect();
         assert_eq!(Place::of(&State::default().after(Moment { now_ms: 1, actions })), place);
     }

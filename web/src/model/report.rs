@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use cubecast_core::client::{ClientError, FellOver};
 use cubecast_core::identity::HostId;
-use cubecast_core::names::{PublisherId, TopicName};
+use cubecast_core::names::{Offset, PublisherId, TopicName};
+use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Action, Admin, Write};
 
 use super::obstacle::Obstacle;
+use super::seek::NotFound;
 use super::task::{Panel, Task};
 use super::tone::Tone;
 
@@ -33,7 +35,9 @@ pub enum TaskChange {
     Answered { answer: Answer, took_ms: f64 },
     /// The topic existed already and belongs to this publisher.
     TopicExisted { topic: TopicName, publisher: PublisherId },
-    /// No node answered, or the last request could not be sent.
+    /// A search found what it looked for; the messages follow.
+    Found(Remark),
+    /// No node answered, a search found nothing, or the last request could not be sent.
     GaveUp(Remark),
     /// All its requests were answered, or one was refused.
     Ended,
@@ -93,6 +97,10 @@ pub enum Remark {
     Unanswered { goal: Option<Action>, error: ClientError },
     /// This many requests of the task succeeded.
     ChangesMade(u64),
+    /// The first message at or after this time, found with this many reads.
+    FoundAt { topic: TopicName, offset: Offset, time: Timestamp, reads: u32 },
+    /// The topic has no such message.
+    NotFound { topic: TopicName, why: NotFound },
 }
 
 impl Reports {
@@ -140,6 +148,7 @@ impl Reports {
                 report.say(Tone::Good, Remark::TopicExisted { topic, publisher });
                 report.running = false;
             }
+            TaskChange::Found(remark) => report.say(Tone::Plain, remark),
             TaskChange::GaveUp(remark) => {
                 report.say(Tone::Bad, remark);
                 (report.running, report.failed_ms) = (false, Some(now_ms));
@@ -201,8 +210,8 @@ impl Report {
             Ok(_) => Tone::Good,
             Err(_) => Tone::Bad,
         };
-        // Only the pull form shows messages. A comparison reads too many to keep them.
-        if let (true, Ok(Done::Pulled { messages, .. })) = (panel != Panel::Pull, &mut answer.result) {
+        // Only the browser of stored messages shows them. A comparison reads too many to keep them.
+        if let (true, Ok(Done::Pulled { messages, .. })) = (panel != Panel::Browse, &mut answer.result) {
             messages.clear();
         }
         self.say(tone, Remark::Answered { answer: Rc::new(answer), took_ms, in_cluster_us });

@@ -10,9 +10,11 @@ use super::closer::Closer;
 use super::cluster::Cluster;
 use super::feed::Feed;
 use super::inbox::Inboxes;
+use super::rates::Rates;
 use super::report::Reports;
 use super::sent::SentMessages;
 use super::shared::Shared;
+use super::stored::StoredPage;
 use super::topics::TopicBook;
 use super::traffic::Traffic;
 use super::view::{ClientNames, Layout, Selection, Tab};
@@ -28,6 +30,8 @@ pub struct State {
     pub cluster: Shared<Cluster>,
     /// Known topics.
     pub topics: Shared<TopicBook>,
+    /// Messages per second of each topic.
+    pub rates: Shared<Rates>,
     /// Frames that are being drawn.
     pub traffic: Shared<Traffic>,
     /// The event feed.
@@ -36,6 +40,8 @@ pub struct State {
     pub inboxes: Shared<Inboxes>,
     /// Messages that this page published.
     pub sent: Shared<SentMessages>,
+    /// The stored messages of the chosen topic that the user looks at.
+    pub stored: Shared<Option<StoredPage>>,
     /// The reports of the user's tasks.
     pub reports: Shared<Reports>,
     /// Injected faults.

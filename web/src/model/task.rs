@@ -12,7 +12,8 @@ pub enum Panel {
     Topic,
     Publish,
     Subscribe,
-    Pull,
+    /// Stored messages.
+    Browse,
     Node,
     Edge,
     /// Several faults at once.

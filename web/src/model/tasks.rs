@@ -6,6 +6,7 @@ use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, PublisherId, StartAt, SubscriberId, TopicName};
 use cubecast_core::wire::client::{Ack, Action, Admin, Query, Read, ReadLevel, Write};
 
+use super::seek::ReadFrom;
 use super::task::{Panel, Task, TaskStep};
 use crate::format::sentence;
 
@@ -14,7 +15,7 @@ pub const PULL_MAX: u32 = 20;
 
 /// Messages of each replica that are compared at once.
 const COMPARED: u32 = 500;
-/// The subscriber that reads them.
+/// The subscriber that reads replicas. Its cursor never moves.
 const AUDITOR: &str = "auditor";
 
 /// Why input was rejected: a text for the user.
@@ -77,34 +78,49 @@ pub fn pull(subscriber: &str, topic: &str, read: ReadLevel, commit: bool) -> Res
         TaskStep { once: true, ..at_home(subscribe) },
         at_home(Action::Read(Read::Pull { subscriber, topic, max: PULL_MAX, read, commit })),
     ];
-    Ok(Task { panel: Panel::Pull, steps })
+    Ok(Task { panel: Panel::Browse, steps })
+}
+
+/// Reads stored messages from an offset on. Its reader has a subscription of its own, so that no cursor of the user
+/// moves.
+pub fn read_stored(topic: &TopicName, read: ReadFrom) -> Task {
+    let mut steps = prepare_auditor(topic);
+    steps.push(read_from(topic, read));
+    Task { panel: Panel::Browse, steps }
+}
+
+/// One read of stored messages, by the home or the nearest replica. It needs no majority.
+pub fn read_from(topic: &TopicName, read: ReadFrom) -> TaskStep {
+    let (subscriber, topic) = (auditor(), topic.clone());
+    at_home(Action::Read(Read::ReplicaPull { subscriber, topic, max: read.max, from: Some(read.from) }))
 }
 
 /// Reads the newest messages of each replica from its own replica, for comparison. One task per replica, so that a
 /// replica that is down does not affect the others. `end`: the offset after the last message.
 pub fn compare_replicas(topic: &str, replicas: &[HostId], end: u64) -> Result<Vec<Task>, Refusal> {
-    let (subscriber, topic) = (subscriber_id(AUDITOR)?, topic_name(topic)?);
-    let subscribe = Action::Write(Write::Subscribe {
-        subscriber: subscriber.clone(),
-        topic: topic.clone(),
-        from: None,
-        push: false,
-    });
+    let (subscriber, topic) = (auditor(), topic_name(topic)?);
     let from = Some(Offset(end.saturating_sub(u64::from(COMPARED))));
-    let read =
-        Action::Read(Read::ReplicaPull { subscriber: subscriber.clone(), topic: topic.clone(), max: COMPARED, from });
+    let read = Action::Read(Read::ReplicaPull { subscriber, topic: topic.clone(), max: COMPARED, from });
     let task = |replica: &HostId| {
-        let steps = vec![
-            register_subscriber(&subscriber),
-            TaskStep { once: true, ..at_home(subscribe.clone()) },
-            // `locate` goes to each replica on the same path as the news of the subscription, so a replica learns of
-            // the subscription before the read arrives.
-            at_home(Action::Query(Query::Locate { topic: topic.clone() })),
-            step(read.clone(), Target::Node(*replica)),
-        ];
+        let mut steps = prepare_auditor(&topic);
+        steps.push(step(read.clone(), Target::Node(*replica)));
         Task { panel: Panel::Compare, steps }
     };
     Ok(replicas.iter().map(task).collect())
+}
+
+fn auditor() -> SubscriberId {
+    SubscriberId::new(AUDITOR).expect("this is a name")
+}
+
+/// Registers and subscribes the auditor. `locate` goes to each replica on the same path as the news of the
+/// subscription, so a replica learns of the subscription before a read arrives.
+fn prepare_auditor(topic: &TopicName) -> Vec<TaskStep> {
+    let (subscriber, topic) = (auditor(), topic.clone());
+    let register = register_subscriber(&subscriber);
+    let subscribe = Write::Subscribe { subscriber, topic: topic.clone(), from: None, push: false };
+    let once = |action| TaskStep { once: true, ..at_home(action) };
+    vec![register, once(Action::Write(subscribe)), once(Action::Query(Query::Locate { topic }))]
 }
 
 /// Stops a node for `duration_ms` milliseconds.

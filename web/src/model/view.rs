@@ -26,7 +26,8 @@ pub enum Tab {
     #[default]
     /// Publish and subscribe.
     Messages,
-    Pull,
+    /// Stored messages.
+    Browse,
     Break,
 }
 

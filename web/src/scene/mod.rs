@@ -6,6 +6,7 @@ pub mod geometry;
 pub mod grid;
 pub mod pulses;
 pub mod spacetime;
+pub mod sparkline;
 pub mod xray;
 
 use cubecast_core::cube::Vertex;

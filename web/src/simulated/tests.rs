@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use cubecast_core::cube::Dimension;
 use cubecast_core::faults::{LinkConditions, StopMode};
-use cubecast_core::names::{PublisherId, StartAt, TopicName};
+use cubecast_core::names::{Offset, PublisherId, StartAt, TopicName};
 use cubecast_core::recording::incident::Incident;
+use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Done, ErrorCode, Message};
 use cubecast_core::wire::client::{Ack, Action as ClientAction, ReadLevel, Write};
 use cubecast_sim::{Cluster, ClusterConfig, Recording, Reduction, Scenario, run};
@@ -17,6 +18,7 @@ use crate::model::cluster::Health;
 use crate::model::feed::Fact;
 use crate::model::preset::Preset;
 use crate::model::report::{Line, Remark};
+use crate::model::seek::{NotFound, Position};
 use crate::model::task::{Panel, Task};
 use crate::model::tone::Tone;
 use crate::model::{Act, State, ViewAction, tasks};
@@ -114,7 +116,7 @@ fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
     let inbox = state.inboxes.boxes.values().next().unwrap();
     let contents: Vec<_> = inbox.messages.iter().map(|message: &Message| message.content.as_str()).collect();
     assert_eq!(contents, ["two", "one"]);
-    assert_eq!(state.reports.get(Panel::Pull).unwrap().pulled().unwrap().len(), 2);
+    assert_eq!(state.reports.get(Panel::Browse).unwrap().pulled().unwrap().len(), 2);
     assert_eq!(said(&state, Panel::Publish).last().unwrap().tone, Tone::Good);
     assert_eq!(state.cluster.health(named("100")), Health::Up);
     assert!(state.cluster.nodes[&named("100")].incarnation > 1, "it came back as somebody new");
@@ -124,6 +126,65 @@ fn what_the_person_asks_for_is_done_by_the_simulated_cluster_and_seen() {
     assert!(has(&Fact::LinkConditions { from: named("000"), to: named("001"), conditions }), "{:?}", state.feed);
     assert!(player.timeline().looks.iter().any(|look| look.nodes_down == 1));
     assert_eq!(player.timeline().looks.last().unwrap().acknowledged, 2);
+}
+
+#[test]
+fn stored_messages_are_found_by_offset_and_by_time() {
+    let mut player = quiet();
+    player.show(ViewAction::ChooseTopic("news".into()));
+    do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
+    for number in 0..6 {
+        do_and_wait(&mut player, tasks::publish("p", "news", &format!("message {number}"), Ack::Quorum), 1_000);
+    }
+    let mut look = |position, max| {
+        let act = Act::Seek { topic: "news".parse().unwrap(), position, max };
+        player.act(act).unwrap();
+        player.step(500);
+        player.settle();
+        player.state()
+    };
+    let offsets = |state: &State| -> Vec<u64> {
+        let page = (*state.stored).clone().expect("a page");
+        assert_eq!(page.end, 6);
+        page.messages.iter().map(|message| message.offset.0).collect()
+    };
+    let page = look(Position::Offset(Offset(1)), 3);
+    assert_eq!(offsets(&page), [1, 2, 3]);
+    assert!(page.reports.get(Panel::Browse).unwrap().succeeded(), "{:?}", said(&page, Panel::Browse));
+    assert_eq!(page.reports.get(Panel::Browse).unwrap().lines.len(), 1, "what prepares it is of no interest");
+    assert_eq!(offsets(&look(Position::Last(2), 100)), [4, 5]);
+
+    let all = (*look(Position::Offset(Offset(0)), 100).stored).clone().unwrap();
+    let time = all.messages[3].time;
+    assert_eq!(offsets(&look(Position::Time(time), 2)), [3, 4]);
+    let after = look(Position::Time(Timestamp(time.0 + 1)), 2);
+    assert_eq!(offsets(&after), [4, 5]);
+    let found = said(&after, Panel::Browse);
+    assert!(matches!(found[0].remark, Remark::FoundAt { offset: Offset(4), reads: 2..=5, .. }), "{found:?}");
+
+    let late = look(Position::Time(Timestamp(all.messages[5].time.0 + 1)), 2);
+    let last = said(&late, Panel::Browse).pop().unwrap();
+    let why = NotFound::AfterLast { offset: Offset(5), time: all.messages[5].time };
+    assert_eq!((last.tone, last.remark), (Tone::Bad, Remark::NotFound { topic: "news".parse().unwrap(), why }));
+    assert_eq!(offsets(&late), [4, 5], "the page stays");
+}
+
+#[test]
+fn a_topic_that_was_created_again_is_read_like_a_new_one() {
+    let mut player = quiet();
+    player.show(ViewAction::ChooseTopic("news".into()));
+    for content in ["first", "second"] {
+        do_and_wait(&mut player, tasks::create_topic("p", "news"), 300);
+        do_and_wait(&mut player, tasks::publish("p", "news", content, Ack::Quorum), 300);
+        let (topic, position) = ("news".parse().unwrap(), Position::Offset(Offset(0)));
+        player.act(Act::Seek { topic, position, max: 9 }).unwrap();
+        player.step(300);
+        player.settle();
+        let page = (*player.state().stored).clone().expect("a page");
+        assert_eq!(page.messages[0].content.as_str(), content);
+        do_and_wait(&mut player, tasks::delete_topic("p", "news"), 300);
+        assert!(player.state().stored.is_none(), "they are deleted");
+    }
 }
 
 #[test]
@@ -325,7 +386,7 @@ fn an_incident_is_replayed_and_goes_on_as_a_simulation_from_any_moment() {
     do_and_wait(&mut player, tasks::subscribe("s", "news", Some(StartAt::Beginning)), 500);
     do_and_wait(&mut player, tasks::pull("s", "news", ReadLevel::Leader, false), 500);
     let state = player.state();
-    let pulled = state.reports.get(Panel::Pull).and_then(|report| report.pulled()).unwrap();
+    let pulled = state.reports.get(Panel::Browse).and_then(|report| report.pulled()).unwrap();
     let contents: Vec<String> = pulled.iter().map(|message| message.content.to_string()).collect();
     assert_eq!(contents, ["before", "meanwhile", "after"]);
 

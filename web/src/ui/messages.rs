@@ -1,4 +1,4 @@
-//! A list of messages, newest first. Long messages are abbreviated, so that they do not hide the others.
+//! A list of messages. Long messages are abbreviated, so that they do not hide the others.
 
 use std::ops::Range;
 
@@ -6,12 +6,13 @@ use cubecast_core::content::Content;
 use cubecast_core::names::Offset;
 use cubecast_core::visible::visible;
 use cubecast_core::wire::answer::Message;
+use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::download::download;
 use super::field::{on_text, setter};
 use super::words::{message_words, words};
-use crate::format::{grouped, millis, time_of_day};
+use crate::format::{date_and_time, grouped, millis, time_of_day};
 use crate::model::sent::{Sent, Stage};
 use crate::net::browser;
 
@@ -58,8 +59,9 @@ pub fn MessageList(props: &MessageListProps) -> Html {
             }
             <ol class="messages" id={props.id} data-testid={props.id}>
                 { for found.into_iter().map(|message| {
-                    let from = format!("{} · {}", message.publisher, time_of_day(message.time.0 / 1_000));
-                    row(message.offset.0, Some(message.offset), &message.content, &from, None)
+                    let at_ms = message.time.0 / 1_000;
+                    let from = format!("{} · {}", message.publisher, time_of_day(at_ms));
+                    row(message.offset.0, Some(message.offset), &message.content, &from, at_ms, None)
                 }) }
             </ol>
         </>
@@ -94,19 +96,27 @@ pub fn SentList(props: &SentListProps) -> Html {
                     Stage::Failed => ("failed", "not confirmed".to_owned()),
                 };
                 let from = format!("{} · {} · {said}", sent.publisher, time_of_day(sent.at_ms));
-                row(sent.task, sent.offset(), &sent.content, &from, Some(stage))
+                row(sent.task, sent.offset(), &sent.content, &from, sent.at_ms, Some(stage))
             }) }
         </ol>
     }
 }
 
 /// A message. `stage`: how far it has come, if this page sent it.
-fn row(key: u64, offset: Option<Offset>, content: &Content, from: &str, stage: Option<&'static str>) -> Html {
+fn row(
+    key: u64,
+    offset: Option<Offset>,
+    content: &Content,
+    from: &str,
+    at_ms: u64,
+    stage: Option<&'static str>,
+) -> Html {
+    let title = format!("{} UTC", date_and_time(at_ms));
     html! {
         <li {key} data-offset={offset.map(|offset| offset.to_string())} data-stage={stage}>
             <span class="offset">{offset.map_or_else(|| "…".to_owned(), |offset| format!("#{offset}"))}</span>
-            <MessageText content={content.clone()} offset={offset.map_or(0, |offset| offset.0)} />
-            <span class="from">{words(from)}</span>
+            <MessageText content={content.clone()} {offset} />
+            <span class="from" title={title}>{words(from)}</span>
         </li>
     }
 }
@@ -114,19 +124,20 @@ fn row(key: u64, offset: Option<Offset>, content: &Content, from: &str, stage: O
 #[derive(Properties, PartialEq)]
 struct MessageTextProps {
     content: Content,
-    offset: u64,
+    offset: Option<Offset>,
 }
 
 #[component]
 fn MessageText(props: &MessageTextProps) -> Html {
     // The open part of a long message.
     let open = use_state(|| None::<usize>);
-    let copied = use_state(|| None::<bool>);
+    let (copy, by_hand) = use_copy(&props.content, props.offset);
     let text = props.content.as_str();
     let beginning = beginning(text);
     if beginning.len() == text.len() {
         let formatted = (*open).and_then(|_| formatted_json(text));
         return html! {
+            <>
             <span class="content">
                 { match formatted {
                     Some(json) => html! { <pre class="message-part" data-testid="message-json">{visible_lines(&json)}</pre> },
@@ -145,26 +156,18 @@ fn MessageText(props: &MessageTextProps) -> Html {
                         {if open.is_some() { "as sent" } else { "as JSON" }}
                     </button>
                 }
+                {by_hand}
             </span>
+            {copy}
+            </>
         };
     }
     let set_open = |part: Option<usize>| super::field::setter(&open).reform(move |_: MouseEvent| part);
-    let on_copy = {
-        let (content, copied) = (props.content.clone(), copied.clone());
-        Callback::from(move |_: MouseEvent| {
-            let copied = copied.clone();
-            browser::copy(content.as_str().to_owned(), move |done| copied.set(Some(done)));
-        })
-    };
     let on_save = {
-        let (content, name) = (props.content.clone(), format!("cubecast-message-{}.txt", props.offset));
+        let name = format!("cubecast-message-{}.txt", props.offset.unwrap_or_default());
+        let content = props.content.clone();
         // If the browser refuses the download, it informs the user itself.
         Callback::from(move |_: MouseEvent| drop(download(&name, "text/plain", content.as_str())))
-    };
-    let copy_word = match *copied {
-        None => "Copy all",
-        Some(true) => "Copied",
-        Some(false) => "The browser refused",
     };
     html! {
         <div class="content is-long">
@@ -208,11 +211,59 @@ fn MessageText(props: &MessageTextProps) -> Html {
                         </>
                     },
                 } }
-                <button type="button" class="link" data-testid="message-copy" onclick={on_copy}>{copy_word}</button>
+                {copy}
                 <button type="button" class="link" data-testid="message-save" onclick={on_save}>{"Save"}</button>
             </div>
+            {by_hand}
         </div>
     }
+}
+
+/// A button that copies a message to the clipboard; and, if the browser refuses, a field with the selected text.
+/// Browsers refuse it to pages that were loaded over plain HTTP from another machine.
+#[hook]
+fn use_copy(content: &Content, offset: Option<Offset>) -> (Html, Html) {
+    let copied = use_state(|| None::<bool>);
+    let field = use_node_ref();
+    use_effect_with(*copied, {
+        let field = field.clone();
+        move |copied| {
+            if let (Some(false), Some(field)) = (copied, field.cast::<HtmlInputElement>()) {
+                // If the browser refuses this, too, the text can be selected by hand.
+                let _ = field.focus();
+                field.select();
+            }
+        }
+    });
+    let onclick = {
+        let (content, copied) = (content.clone(), copied.clone());
+        Callback::from(move |_: MouseEvent| {
+            let copied = copied.clone();
+            browser::copy(content.as_str().to_owned(), move |done| copied.set(Some(done)));
+        })
+    };
+    let label = offset.map(|offset| format!("Copy message {offset}"));
+    let button = html! {
+        <button type="button" class="link copy" data-testid="message-copy" aria-label={label} {onclick}>
+            {if *copied == Some(true) { "Copied" } else { "Copy" }}
+        </button>
+    };
+    let by_hand = (*copied == Some(false)).then(|| {
+        html! {
+            <>
+                <p class="aside" role="status">{"The browser refused. The text is selected: press Ctrl+C."}</p>
+                <textarea
+                    ref={field}
+                    data-testid="message-by-hand"
+                    aria-label="The message"
+                    rows="2"
+                    readonly=true
+                    value={content.as_str().to_owned()}
+                />
+            </>
+        }
+    });
+    (button, by_hand.unwrap_or_default())
 }
 
 fn looks_like_json(text: &str) -> bool {

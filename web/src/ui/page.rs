@@ -64,6 +64,8 @@ pub fn Page(props: &PageProps) -> Html {
                         <TopicCard
                             topics={state.topics.clone()}
                             cluster={state.cluster.clone()}
+                            rates={state.rates.history.clone()}
+                            inboxes={state.inboxes.clone()}
                             topic={state.topic_text.clone()}
                             publisher={state.names.publisher.clone()}
                             report={state.reports.get(Panel::Topic).cloned()}

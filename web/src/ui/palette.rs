@@ -238,7 +238,7 @@ fn matching(state: &State, query: &str) -> Vec<Entry> {
 }
 
 fn views() -> Vec<Entry> {
-    let tabs = [("Messages", Tab::Messages), ("Pull", Tab::Pull), ("Break", Tab::Break)];
+    let tabs = [("Messages", Tab::Messages), ("Stored messages", Tab::Browse), ("Break", Tab::Break)];
     let views = [
         ("Events", CloserTab::Feed),
         ("X-ray", CloserTab::Xray),

@@ -23,7 +23,7 @@ pub struct Panes {
 
 impl Default for Panes {
     fn default() -> Panes {
-        Panes { topics: 272, actions: 384, dock: 230, is_dock_closed: false }
+        Panes { topics: 336, actions: 384, dock: 230, is_dock_closed: false }
     }
 }
 

@@ -8,8 +8,9 @@ use super::legend::Legend;
 use super::presets::QuickPresets;
 use super::pulse::Pace;
 use super::text::status;
+use super::topic_row::rate_words;
 use super::words::words;
-use crate::format::{nodes, plural};
+use crate::format::{grouped, nodes, plural};
 use crate::model::State;
 use crate::model::obstacle::Obstacle;
 
@@ -54,7 +55,13 @@ fn caption(state: &State) -> Html {
     let messages = match state.topics.topics.get(&topic) {
         None if !state.topics.listed => "Its messages are not known yet.".to_owned(),
         None => "It does not exist yet.".to_owned(),
-        Some(info) => format!("{}.", plural(info.messages, "message")),
+        Some(info) => {
+            let rate = state.rates.history.rate(&topic, info.home);
+            let rate = rate.map(|rate| format!(", {}", rate_words(rate))).unwrap_or_default();
+            let lag = state.inboxes.lag(&topic, info.messages).filter(|_| state.rates.history.hears(info.home));
+            let lag = lag.map(|lag| format!(" Lag of this page: {}.", grouped(lag))).unwrap_or_default();
+            format!("{}{rate}.{lag}", plural(info.messages, "message"))
+        }
     };
     let lead = status::lead(&state.cluster, home);
     let obstacle = Obstacle::of(&state.cluster, state.now_ms, topic.as_str(), home);

@@ -1,18 +1,21 @@
-//! The actions beside the cube: messages, pull and break, one at a time.
+//! The actions beside the cube: messages, stored messages and break, one at a time.
 
 use yew::prelude::*;
 
 use super::break_panel::BreakPanel;
+use super::browse::Browse;
 use super::publish_form::PublishForm;
-use super::pull_form::PullForm;
 use super::subscribe_form::SubscribeForm;
 use super::tab_list::{TabList, TabMark};
 use crate::model::task::Panel;
 use crate::model::view::ClientNames;
 use crate::model::{State, Tab, ViewAction};
 
-const TABS: [(Tab, &str, &str); 3] =
-    [(Tab::Messages, "tab-messages", "Messages"), (Tab::Pull, "tab-pull", "Pull"), (Tab::Break, "tab-break", "Break")];
+const TABS: [(Tab, &str, &str); 3] = [
+    (Tab::Messages, "tab-messages", "Messages"),
+    (Tab::Browse, "tab-browse", "Stored"),
+    (Tab::Break, "tab-break", "Break"),
+];
 
 /// Properties of [`Tabs`].
 #[derive(Properties, PartialEq)]
@@ -37,7 +40,19 @@ pub fn Tabs(props: &TabsProps) -> Html {
                 </>
             }
         }
-        Tab::Pull => html! { <PullForm {topic} {subscriber} report={report(Panel::Pull)} /> },
+        Tab::Browse => {
+            let info = state.topic().and_then(|topic| state.topics.topics.get(&topic));
+            html! {
+                <Browse
+                    {topic}
+                    {subscriber}
+                    stored={state.stored.clone()}
+                    known={info.map_or(0, |info| info.messages)}
+                    now_ms={state.now_ms}
+                    report={report(Panel::Browse)}
+                />
+            }
+        }
         Tab::Break => html! { <BreakPanel state={state.clone()} /> },
     };
     let chosen = TABS.iter().find(|(tab, ..)| *tab == state.tab).map(|(_, id, _)| *id);

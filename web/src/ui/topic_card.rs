@@ -11,6 +11,8 @@ use super::report::ReportBox;
 use super::topic_list::TopicList;
 use super::words::words;
 use crate::model::cluster::Cluster;
+use crate::model::inbox::Inboxes;
+use crate::model::rates::RateHistory;
 use crate::model::report::Report;
 use crate::model::shared::Shared;
 use crate::model::task::Task;
@@ -26,6 +28,10 @@ const MOST_SUGGESTED: usize = 20;
 pub struct TopicCardProps {
     pub topics: Shared<TopicBook>,
     pub cluster: Shared<Cluster>,
+    #[prop_or_default]
+    pub rates: Shared<RateHistory>,
+    #[prop_or_default]
+    pub inboxes: Shared<Inboxes>,
     /// As typed.
     pub topic: String,
     pub publisher: String,
@@ -142,7 +148,13 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
             if props.topics.topics.is_empty() {
                 <p class="empty" data-testid="topic-list-empty">{empty_text(props, &dispatch)}</p>
             } else {
-                <TopicList topics={props.topics.clone()} cluster={props.cluster.clone()} chosen={topic} />
+                <TopicList
+                    topics={props.topics.clone()}
+                    cluster={props.cluster.clone()}
+                    rates={props.rates.clone()}
+                    inboxes={props.inboxes.clone()}
+                    chosen={topic}
+                />
             }
         </div>
     }

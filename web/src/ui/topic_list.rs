@@ -1,36 +1,44 @@
-//! The list of topics. Only the visible rows, and a few around them, are in the page, so it stays small with many
-//! topics.
+//! The table of topics: sorted by any column, filtered, and reached with one stop of the tab key. Only the visible
+//! rows, and a few around them, are in the page, so it stays small with many topics.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use cubecast_core::names::TopicName;
-use web_sys::{HtmlElement, KeyboardEvent};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement, KeyboardEvent};
 use yew::prelude::*;
 
-use super::dispatch::{Dispatch, use_dispatch};
+use super::dispatch::use_dispatch;
 use super::field::on_text;
-use super::words::{plain_words, words};
+use super::topic_row::{self, Position};
 use crate::format::{grouped, plural};
 use crate::model::ViewAction;
 use crate::model::cluster::Cluster;
-use crate::model::cluster::groups::Service;
+use crate::model::inbox::Inboxes;
+use crate::model::rates::RateHistory;
 use crate::model::shared::Shared;
-use crate::model::topics::{TopicBook, TopicInfo};
-use crate::net::browser::Measure;
+use crate::model::topic_table::{Column, Order, TopicRows};
+use crate::model::topics::TopicBook;
+use crate::net::browser::{self, Measure};
 
 /// The height of a row in pixels; must match the style sheet.
 const ROW: usize = 36;
+/// The height of the header in pixels; must match the style sheet.
+const HEADER: usize = 28;
 /// Number of visible rows until the list is measured.
 const FEW: usize = 6;
 /// Rows rendered beyond the visible ones on each side; enough for one turn of a mouse wheel.
 const MARGIN: usize = 6;
+/// The key of the order in the browser's storage.
+const KEY: &str = "cubecast-topic-order";
 
 /// Properties of [`TopicList`].
 #[derive(Properties, PartialEq)]
 pub struct TopicListProps {
     pub topics: Shared<TopicBook>,
     pub cluster: Shared<Cluster>,
+    pub rates: Shared<RateHistory>,
+    pub inboxes: Shared<Inboxes>,
     pub chosen: Option<TopicName>,
 }
 
@@ -62,13 +70,28 @@ impl VisibleRows {
         let first = if row < self.first { row } else { (row + 1).saturating_sub(self.count).max(self.first) };
         first * ROW
     }
+
+    /// The row that a key leads to from row `at`.
+    fn after_key(self, key: &str, at: usize) -> Option<usize> {
+        let last = self.of.saturating_sub(1);
+        Some(match key {
+            "ArrowDown" => (at + 1).min(last),
+            "ArrowUp" => at.saturating_sub(1),
+            "PageDown" => (at + self.count).min(last),
+            "PageUp" => at.saturating_sub(self.count),
+            "Home" => 0,
+            "End" => last,
+            _ => return None,
+        })
+    }
 }
 
-/// The list of topics with its search field.
+/// The table of topics with its filter.
 #[component]
 pub fn TopicList(props: &TopicListProps) -> Html {
     let dispatch = use_dispatch();
     let filter = use_state(String::new);
+    let (order, sort_by) = use_order();
     let scroller = use_node_ref();
     let height = use_rows_in_sight(&scroller);
     let scrolled = use_state(|| 0);
@@ -76,9 +99,13 @@ pub fn TopicList(props: &TopicListProps) -> Html {
     let current = use_state(|| 0);
     let wants_focus = use_mut_ref(|| false);
 
-    let rows = matching(&props.topics.topics, &filter);
+    let kept = use_mut_ref(TopicRows::default);
+    let mut rows = kept.borrow_mut();
+    rows.update(&props.topics, &props.rates, order, &filter, |topic, info| {
+        topic_row::key(props, order.by, topic, info)
+    });
     let visible = VisibleRows::of(*scrolled, height, rows.len());
-    let is_stop = |row: usize| row == if visible.contains(*current) { *current } else { visible.first };
+    let stop = if visible.contains(*current) { *current } else { visible.first };
     let onscroll = {
         let (scrolled, scroller) = (scrolled.clone(), scroller.clone());
         Callback::from(move |_: Event| {
@@ -87,21 +114,28 @@ pub fn TopicList(props: &TopicListProps) -> Html {
             }
         })
     };
+    let choose = {
+        let (kept, current) = (kept.clone(), current.clone());
+        Callback::from(move |row: usize| {
+            current.set(row);
+            if let Some(topic) = kept.borrow().topic(row) {
+                dispatch.send(ViewAction::ChooseTopic(topic.as_str().to_owned()));
+            }
+        })
+    };
     let onkeydown = {
-        let (current, wants_focus, scroller, scrolled) =
-            (current.clone(), wants_focus.clone(), scroller.clone(), scrolled.clone());
-        let at = if visible.contains(*current) { *current } else { visible.first };
+        let (current, wants_focus, scroller, scrolled, choose) =
+            (current.clone(), wants_focus.clone(), scroller.clone(), scrolled.clone(), choose.clone());
         Callback::from(move |event: KeyboardEvent| {
-            let last = visible.of.saturating_sub(1);
-            let next = match event.key().as_str() {
-                "ArrowDown" => (at + 1).min(last),
-                "ArrowUp" => at.saturating_sub(1),
-                "PageDown" => (at + visible.count).min(last),
-                "PageUp" => at.saturating_sub(visible.count),
-                "Home" => 0,
-                "End" => last,
-                _ => return,
-            };
+            let Some(at) = row_of(&event) else { return };
+            if matches!(event.key().as_str(), "Enter" | " ") {
+                event.prevent_default();
+                if !event.repeat() {
+                    choose.emit(at);
+                }
+                return;
+            }
+            let Some(next) = visible.after_key(&event.key(), at) else { return };
             event.prevent_default();
             if let Some(element) = scroller.cast::<HtmlElement>() {
                 element.set_scroll_top(visible.scrolled_to(next) as i32);
@@ -134,9 +168,7 @@ pub fn TopicList(props: &TopicListProps) -> Html {
     let padding = format!("padding: {}px 0 {}px", drawn.start * ROW, (visible.of - drawn.end) * ROW);
     html! {
         <section class="topic-book" aria-label="Topics">
-            <div class="topic-head">
-                <p class="aside" data-testid="topic-count">{count_words(visible, all)}</p>
-            </div>
+            <p class="aside" data-testid="topic-count">{count_words(visible, all)}</p>
             if all > FEW {
                 <input
                     class="filter"
@@ -152,28 +184,68 @@ pub fn TopicList(props: &TopicListProps) -> Html {
             }
             <div
                 class="topics"
+                id="topic-list"
+                data-testid="topic-list"
+                role="grid"
+                aria-label="Topics"
+                aria-rowcount={(visible.of + 1).to_string()}
                 ref={scroller}
-                style={format!("height: {}px", visible.of * ROW)}
+                style={format!("height: {}px", HEADER + visible.of * ROW)}
                 {onscroll}
                 {onkeydown}
             >
-                <ul id="topic-list" data-testid="topic-list" aria-label="Topics" style={padding}>
-                    { for drawn.clone().zip(&rows[drawn.clone()]).map(|(at, (topic, info))| {
-                        topic_row(props, &dispatch, topic, info, Position { at, of: rows.len(), is_stop: is_stop(at) })
+                <div role="rowgroup" class="topic-head">
+                    <div role="row" class="topic-line" aria-rowindex="1">
+                        { for Column::ALL.into_iter().map(|(column, _)| header(column, order, &sort_by)) }
+                    </div>
+                </div>
+                <div role="rowgroup" style={padding}>
+                    { for drawn.filter_map(|at| {
+                        let topic = rows.topic(at)?;
+                        let info = props.topics.topics.get(topic)?;
+                        Some(topic_row::row(props, &choose, topic, info, Position { at, is_stop: at == stop }))
                     }) }
-                </ul>
+                </div>
             </div>
         </section>
     }
 }
 
-type Rows<'a> = Vec<(&'a TopicName, &'a TopicInfo)>;
+/// The order of the rows, and its setter, which takes the column whose header was clicked. The browser remembers it.
+#[hook]
+fn use_order() -> (Order, Callback<Column>) {
+    let order = use_state(|| browser::remembered(KEY).as_deref().and_then(Order::read).unwrap_or_default());
+    let set = {
+        let order = order.clone();
+        Callback::from(move |column: Column| {
+            let clicked = order.clicked(column);
+            browser::remember(KEY, &clicked.write());
+            order.set(clicked);
+        })
+    };
+    (*order, set)
+}
 
-/// The topics whose displayed names contain the typed text.
-fn matching<'a>(topics: &'a BTreeMap<TopicName, TopicInfo>, filter: &str) -> Rows<'a> {
-    let wanted = filter.trim().to_lowercase();
-    let matches = |topic: &TopicName| wanted.is_empty() || topic.to_string().to_lowercase().contains(&wanted);
-    topics.iter().filter(|(topic, _)| matches(topic)).collect()
+fn header(column: Column, order: Order, sort_by: &Callback<Column>) -> Html {
+    let (words, title) = match column {
+        Column::Writable => ("Writable", "Whether a message can be stored now"),
+        Column::Name => ("Topic", "The name"),
+        Column::Rate => ("Rate", "Messages per second now, and the last minute"),
+        Column::Messages => ("Messages", "The number of messages, which is also the next offset"),
+        Column::Lag => ("Lag", "Messages that this page's subscription has not received yet"),
+    };
+    let sort = match (order.by == column, order.is_descending) {
+        (false, _) => "none",
+        (true, false) => "ascending",
+        (true, true) => "descending",
+    };
+    let onclick = sort_by.reform(move |_: MouseEvent| column);
+    let id = format!("topics-by-{}", column.name());
+    html! {
+        <div role="columnheader" class={column.name()} aria-sort={sort} data-testid={id}>
+            <button type="button" {title} {onclick}><span>{words}</span></button>
+        </div>
+    }
 }
 
 fn count_words(visible: VisibleRows, all: usize) -> String {
@@ -199,72 +271,27 @@ fn use_rows_in_sight(scroller: &NodeRef) -> usize {
         let element = scroller.cast::<HtmlElement>();
         let measure = element.and_then(|element| {
             let set = known.setter();
-            Measure::of(&element.clone(), move || set.set((element.client_height() as usize / ROW).max(1)))
+            let rows = move |height: i32| ((height.max(0) as usize).saturating_sub(HEADER) / ROW).max(1);
+            Measure::of(&element.clone(), move || set.set(rows(element.client_height())))
         });
         move || drop(measure)
     });
     *rows
 }
 
-#[derive(Clone, Copy)]
-struct Position {
-    at: usize,
-    of: usize,
-    /// Whether the tab key stops here; the arrow keys reach the other rows.
-    is_stop: bool,
-}
-
-fn topic_row(
-    props: &TopicListProps,
-    dispatch: &Dispatch,
-    topic: &TopicName,
-    info: &TopicInfo,
-    position: Position,
-) -> Html {
-    let name = topic.as_str().to_owned();
-    let is_chosen = props.chosen.as_ref() == Some(topic);
-    let onclick = {
-        let name = name.clone();
-        dispatch.on(move |_: MouseEvent| ViewAction::ChooseTopic(name.clone()))
-    };
-    let led = match props.cluster.service(info.home) {
-        Service::Led(leader) if props.cluster.members(info.home).first() == Some(leader) => String::new(),
-        Service::Led(leader) => format!("led by {leader}"),
-        Service::Leaderless => "no leader".to_owned(),
-        Service::NoQuorum(_) => "cannot be written".to_owned(),
-        Service::Unknown => "leader unknown".to_owned(),
-    };
-    html! {
-        <li key={name.clone()} aria-posinset={(position.at + 1).to_string()} aria-setsize={position.of.to_string()}>
-            <button
-                type="button"
-                class={classes!("topic", is_chosen.then_some("is-chosen"))}
-                aria-pressed={is_chosen.to_string()}
-                tabindex={if position.is_stop { "0" } else { "-1" }}
-                data-testid={format!("topic-row-{name}")}
-                data-row={position.at.to_string()}
-                title={plain_words(&topic.to_string())}
-                {onclick}
-            >
-                <span class="name" dir="auto">{words(&topic.to_string())}</span>
-                <span class="led">{led}</span>
-                <code title="its home">{info.home.to_string()}</code>
-                <span class="count" title={plural(info.messages, "message")}>
-                    {grouped(info.messages)}<span class="unit">{if info.messages == 1 { " message" } else { " messages" }}</span>
-                </span>
-            </button>
-        </li>
-    }
+/// The row on which a key was pressed.
+fn row_of(event: &KeyboardEvent) -> Option<usize> {
+    event.target()?.dyn_into::<Element>().ok()?.get_attribute("data-row")?.parse().ok()
 }
 
 fn focus(scroller: &NodeRef, row: usize) {
     let found = scroller.cast::<HtmlElement>().and_then(|element| {
         let row = element.query_selector(&format!("[data-row=\"{row}\"]")).ok()??;
-        wasm_bindgen::JsCast::dyn_into::<HtmlElement>(row).ok()
+        row.dyn_into::<HtmlElement>().ok()
     });
-    if let Some(button) = found {
+    if let Some(row) = found {
         // If the browser refuses, the focus stays where it is.
-        let _ = button.focus();
+        let _ = row.focus();
     }
 }
 
@@ -286,6 +313,16 @@ mod tests {
         let visible = VisibleRows::of(100 * ROW, FEW, 5_000);
         let first = |row| visible.scrolled_to(row) / ROW;
         assert_eq!([99, 100, 105, 106, 4_999].map(first), [99, 100, 100, 101, 4_994]);
+    }
+
+    #[test]
+    fn keys_move_by_a_row_by_a_page_and_to_the_ends() {
+        let visible = VisibleRows::of(0, FEW, 20);
+        let after = |key, at| visible.after_key(key, at);
+        assert_eq!([after("ArrowDown", 3), after("ArrowUp", 3)], [Some(4), Some(2)]);
+        assert_eq!([after("PageDown", 3), after("PageUp", 9)], [Some(9), Some(3)]);
+        assert_eq!([after("Home", 3), after("End", 3)], [Some(0), Some(19)]);
+        assert_eq!([after("ArrowDown", 19), after("PageUp", 2), after("a", 2)], [Some(19), Some(0), None]);
     }
 
     #[test]

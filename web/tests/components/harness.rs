@@ -19,8 +19,8 @@ use cubecast_web::model::{Act, State, ViewAction};
 use cubecast_web::ui::{App, Command, Dispatch};
 use wasm_bindgen::JsCast;
 use web_sys::{
-    Element, Event, EventInit, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, KeyboardEventInit,
-    MouseEvent, MouseEventInit,
+    Element, Event, EventInit, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent,
+    KeyboardEventInit, MouseEvent, MouseEventInit,
 };
 use yew::prelude::*;
 use yew::scheduler;
@@ -54,6 +54,15 @@ impl Commands {
             Command::Act(_) | Command::View(_) => None,
         };
         self.0.borrow().iter().filter_map(task).collect()
+    }
+
+    /// The actions other than tasks.
+    pub fn acts(&self) -> Vec<Act> {
+        let act = |command: &Command| match command {
+            Command::Act(Act::Run(_)) | Command::View(_) | Command::Insist(_) => None,
+            Command::Act(act) => Some(act.clone()),
+        };
+        self.0.borrow().iter().filter_map(act).collect()
     }
 
     /// The changes of the view.
@@ -171,6 +180,13 @@ impl<C: BaseComponent> Page<C> {
         init.set_bubbles(true);
         let event = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap();
         self.get(selector).dispatch_event(&event).unwrap();
+        scheduler::flush().await;
+    }
+
+    /// Submits a form.
+    pub async fn submit(&self, selector: &str) {
+        let form: HtmlFormElement = self.get(selector).unchecked_into();
+        form.request_submit().unwrap();
         scheduler::flush().await;
     }
 

@@ -8,6 +8,7 @@ mod cube;
 mod harness;
 mod page;
 mod strangers;
+mod topics;
 mod truth;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -88,7 +88,7 @@ async fn a_topic_that_was_refused_offers_nothing_to_unsubscribe_from() {
     assert!(page.all("[data-testid=unsubscribe-button], h3").is_empty(), "it was refused");
     inboxes.open(subscriber.clone(), topic.clone());
     inboxes.ask(&subscriber, &topic, 2);
-    inboxes.confirm(2);
+    inboxes.confirm(2, Offset(0));
     page.update(form(inboxes)).await;
     assert!(page.get("#subscribe-button").has_attribute("disabled"), "its place is not taken by the opposite");
     page.get("[data-testid=unsubscribe-button]");

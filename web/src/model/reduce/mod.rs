@@ -37,6 +37,7 @@ impl State {
             self.reduce(action);
         }
         if self.cluster != before {
+            self.listen();
             self.update_breakages();
             self.report_obstacles();
         }
@@ -45,6 +46,9 @@ impl State {
         }
         if self.closer.charts.is_due(self.now_ms) {
             self.roll_charts();
+        }
+        if self.rates.is_due(self.now_ms) {
+            self.rates.change().roll(self.now_ms);
         }
         self
     }
@@ -68,7 +72,7 @@ impl State {
 
             Action::Event(event) => self.learn_event(&event),
             Action::Answered { asked, answer } => self.learn_answer(asked, &answer),
-            Action::Sampled { node, sample } => self.closer.xray.change().learn_sample(node, sample),
+            Action::Sampled { node, sample } => self.learn_sample(node, sample),
             Action::ScenarioFault { what } => self.note(Fact::ScenarioFault { what }),
 
             Action::OpenInbox { subscriber, topic } => self.inboxes.change().open(subscriber, topic),

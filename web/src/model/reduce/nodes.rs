@@ -3,6 +3,7 @@
 use cubecast_core::cube::Vertex;
 use cubecast_core::faults::LinkConditions;
 use cubecast_core::identity::HostId;
+use cubecast_core::names::{Offset, TopicName};
 use cubecast_core::seating::Seating;
 use cubecast_core::states::{NodeState, Role};
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode};
@@ -61,7 +62,7 @@ impl State {
             Done::LinkSet { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
             Done::Published { topic, offset: Some(offset), .. } => {
                 if let Some(home) = self.topics.topics.get(topic).map(|info| info.home) {
-                    self.topics.change().learn_stored(topic, home, *offset);
+                    self.learn_stored(topic, home, *offset);
                 }
             }
             Done::NodeStopped { node, duration_ms, .. } => self.expect_return(*node, *duration_ms),
@@ -102,7 +103,7 @@ impl State {
             Event::FrameSent { to, what, .. } => self.see_frame(by, *to, *what, false),
             Event::FrameDropped { to, what, .. } => self.see_frame(by, *to, *what, true),
             Event::ReplicaStored { topic, group, offset } => {
-                self.topics.change().learn_stored(topic, *group, *offset);
+                self.learn_stored(topic, *group, *offset);
                 self.feed.change().add_stored(self.now_ms, topic, *offset, by);
             }
             Event::TopicCreated { topic, group } => {
@@ -135,6 +136,26 @@ impl State {
             Event::Warning { text } => self.note(Fact::Warning { node: by, text: text.clone() }),
             Event::SnapshotProgress { .. } | Event::Committed { .. } => {}
             Event::RequestReceived { .. } | Event::RequestAnswered { .. } | Event::Delivered { .. } => {}
+        }
+    }
+
+    fn learn_stored(&mut self, topic: &TopicName, home: Vertex, offset: Offset) {
+        let new = self.topics.change().learn_stored(topic, home, offset);
+        if new > 0 {
+            self.rates.change().count(self.now_ms, topic, home, new);
+        }
+    }
+
+    pub(super) fn learn_sample(&mut self, node: HostId, sample: u32) {
+        self.closer.xray.change().learn_sample(node, sample);
+        self.rates.change().learn_sample(self.now_ms, node, sample, &self.cluster);
+    }
+
+    /// Learns of which groups this page hears everything.
+    pub(super) fn listen(&mut self) {
+        let new = self.rates.change().listen(self.now_ms, &self.cluster);
+        if !new.is_empty() {
+            self.topics.change().doubt(&new);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::model::charts::SLOW_MS;
 use crate::model::gate;
 use crate::model::report::{Remark, TaskChange};
 use crate::model::state::State;
+use crate::model::stored::StoredPage;
 use crate::model::task::Panel;
 use crate::model::tone::Tone;
 
@@ -26,6 +27,9 @@ impl State {
                 if let Ok(Done::Subscribed { cursor, .. }) = &answer.result {
                     self.confirm_subscription(task, *cursor);
                 }
+                if panel == Panel::Browse && self.reports.get(panel).is_some_and(|report| report.task == task) {
+                    self.show_stored(answer);
+                }
                 in_cluster_us = self.closer.recorder.in_cluster_us(answer);
             }
             TaskChange::GaveUp(_) => {
@@ -35,13 +39,20 @@ impl State {
                 self.inboxes.change().end_task(task);
             }
             TaskChange::Ended => self.inboxes.change().end_task(task),
-            TaskChange::Asked(_) | TaskChange::FellOver(_) => {}
+            TaskChange::Asked(_) | TaskChange::FellOver(_) | TaskChange::Found(_) => {}
             TaskChange::LeftOut { .. } | TaskChange::TopicExisted { .. } => {}
         }
         let is_asked = matches!(change, TaskChange::Asked(_));
         self.reports.change().change(self.now_ms, panel, task, change, in_cluster_us);
         if is_asked {
             self.report_obstacles();
+        }
+    }
+
+    fn show_stored(&mut self, answer: &Answer) {
+        let page = StoredPage::of(answer).filter(|page| self.topic().as_ref() == Some(&page.topic));
+        if page.is_some() {
+            self.stored = page.into();
         }
     }
 

@@ -1,5 +1,5 @@
 use cubecast_core::client::ClientError;
-use cubecast_core::cube::Dimension;
+use cubecast_core::cube::{Dimension, Vertex};
 use cubecast_core::faults::{LinkConditions, StopMode};
 use cubecast_core::identity::HostId;
 use cubecast_core::names::{Offset, SubscriberId, TopicId, TopicName};
@@ -158,12 +158,32 @@ fn what_was_done_with_a_topic_goes_with_it_but_for_the_word_that_it_is_deleted()
     let state = running()
         .with(ViewAction::ChooseTopic("news".into()))
         .told("100", Event::TopicCreated { topic: topic.clone(), group: named("100") })
-        .with(task(Panel::Pull, 1, TaskChange::Started { goal: None }))
-        .with(task(Panel::Pull, 1, TaskChange::Ended))
+        .with(task(Panel::Browse, 1, TaskChange::Started { goal: None }))
+        .with(task(Panel::Browse, 1, TaskChange::Ended))
         .with(task(Panel::Topic, 2, TaskChange::Started { goal }))
         .with(task(Panel::Topic, 2, TaskChange::Ended))
         .told("100", Event::TopicDeleted { topic, group: named("100") });
     assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Topic]);
+}
+
+#[test]
+fn a_rate_counts_what_was_stored_while_the_page_listened() {
+    let (topic, group): (TopicName, Vertex) = ("news".parse().unwrap(), named("100"));
+    let stored = |offset| Event::ReplicaStored { topic: topic.clone(), group, offset: Offset(offset) };
+    let at = |state: State, now_ms, actions: Vec<Action>| state.after(Moment { now_ms, actions });
+    let rate = |state: &State| state.rates.history.rate(&topic, group);
+    let sockets = |socket| ["100", "101", "110", "000"].map(|node| Action::SocketChanged { node: named(node), socket });
+    let state = at(running(), 10_000, Vec::new()).told("100", stored(41));
+    let state = at(state, 11_000, Vec::new()).told("100", stored(43)).told("101", stored(43)).told("110", stored(42));
+    let state = at(state, 12_000, Vec::new());
+    assert_eq!(rate(&state), Some(0.6), "each message once, over five seconds");
+
+    let state = at(state, 12_000, sockets(Socket::Closed).to_vec());
+    assert_eq!(rate(&state), None);
+    let state = at(state, 15_000, sockets(Socket::Open).to_vec());
+    let state = at(state, 16_000, Vec::new()).told("100", stored(9_000));
+    let state = at(state, 17_000, Vec::new());
+    assert_eq!(rate(&state), Some(1.0), "what was stored unheard is not of this second");
 }
 
 #[test]
@@ -341,7 +361,7 @@ fn the_x_ray_follows_the_chosen_topic() {
 #[test]
 fn what_was_said_to_one_publisher_is_not_shown_to_another() {
     let state = running().with(task(Panel::Publish, 1, TaskChange::Started { goal: None })).with(task(
-        Panel::Pull,
+        Panel::Browse,
         2,
         TaskChange::Started { goal: None },
     ));
@@ -349,7 +369,7 @@ fn what_was_said_to_one_publisher_is_not_shown_to_another() {
     let state = state.with(ViewAction::NamePublisher(same));
     assert_eq!(state.reports.by_panel.len(), 2, "it is the same publisher");
     let state = state.with(ViewAction::NamePublisher("another".into()));
-    assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Pull]);
+    assert_eq!(state.reports.by_panel.keys().collect::<Vec<_>>(), [&Panel::Browse]);
     assert!(state.with(ViewAction::NameSubscriber("another".into())).reports.by_panel.is_empty());
 }
 

@@ -4,6 +4,7 @@ use cubecast_core::names::TopicName;
 use cubecast_core::wire::answer::ErrorCode;
 
 use crate::model::action::ViewAction;
+use crate::model::shared::Shared;
 use crate::model::state::State;
 use crate::model::task::Panel;
 use crate::model::view::{Selection, Tab};
@@ -20,7 +21,7 @@ impl State {
             }
             ViewAction::NameSubscriber(text) => {
                 if replaced(&mut self.names.subscriber, text) {
-                    self.reports.change().forget(|panel, _| matches!(panel, Panel::Subscribe | Panel::Pull));
+                    self.reports.change().forget(|panel, _| matches!(panel, Panel::Subscribe | Panel::Browse));
                 }
             }
             ViewAction::ChooseTab(tab) => self.tab = tab,
@@ -50,6 +51,7 @@ impl State {
         self.closer.xray.change().choose(TopicName::new(text.trim()).ok());
         if replaced(&mut self.topic_text, text) {
             self.reports.change().forget(|panel, _| panel.is_about_topic());
+            self.stored = Shared::default();
         }
     }
 
@@ -63,7 +65,9 @@ impl State {
     /// Discards finished reports about the deleted topic. A later topic with this name is a new topic.
     pub(super) fn forget_topic(&mut self, topic: &TopicName) {
         self.sent.change().forget(topic);
+        self.rates.change().forget(topic);
         if self.topic().as_ref() == Some(topic) {
+            self.stored = Shared::default();
             self.reports
                 .change()
                 .forget(|panel, report| panel.is_about_topic() && !report.running && !report.deletes());

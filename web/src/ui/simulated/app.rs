@@ -229,6 +229,7 @@ fn act_words(act: &Act) -> String {
         Act::CloseInbox { topic, .. } => format!("hide deliveries of {topic}"),
         Act::SetLoad(Some(plan)) => format!("load of {} messages/s", plan.rate),
         Act::SetLoad(None) => "stop the load".to_owned(),
+        Act::Seek { topic, .. } => format!("read {topic}"),
     }
 }
 

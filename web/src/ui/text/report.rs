@@ -2,12 +2,15 @@
 
 use cubecast_core::client::{ClientError, FellOver};
 use cubecast_core::identity::HostId;
+use cubecast_core::names::TopicName;
+use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::{Answer, Done, ErrorCode, Failure, Location};
 use cubecast_core::wire::client;
 
 use super::status;
-use crate::format::{count_of, duration, grouped, millis, nodes, plural, sentence};
+use crate::format::{count_of, date_and_time, duration, grouped, millis, nodes, plural, sentence};
 use crate::model::report::Remark;
+use crate::model::seek::NotFound;
 use crate::terms;
 
 /// A line of a report.
@@ -24,6 +27,12 @@ pub fn words(remark: &Remark) -> String {
         }
         Remark::TopicExisted { topic, publisher } => format!("{topic} already exists: {publisher} created it."),
         Remark::Unanswered { goal, error } => unanswered(goal.as_ref(), error),
+        Remark::FoundAt { topic, offset, time, reads } => format!(
+            "{topic} #{offset} is the first message at or after {} UTC, found with {}.",
+            at(*time),
+            plural(u64::from(*reads), "read")
+        ),
+        Remark::NotFound { topic, why } => not_found(topic, *why),
         Remark::ChangesMade(count) => format!("{} made.", plural(*count, "change")),
     }
 }
@@ -163,6 +172,28 @@ fn in_doubt(goal: Option<&client::Action>) -> (String, &'static str) {
     }
 }
 
+fn not_found(topic: &TopicName, why: NotFound) -> String {
+    match why {
+        NotFound::Empty => format!("{topic} has no messages yet."),
+        NotFound::PastEnd { end } => {
+            format!("{topic} ends before that: its last message is #{}.", end.0.saturating_sub(1))
+        }
+        NotFound::BeforeFirst { offset, time } => {
+            format!("{topic} begins after that: its first message is #{offset}, of {} UTC.", at(time))
+        }
+        NotFound::AfterLast { offset, time } => {
+            format!("{topic} ends before that: its last message is #{offset}, of {} UTC.", at(time))
+        }
+        NotFound::Unreadable(offset) => {
+            format!("The node that was asked cannot read {topic} #{offset} now. Try again in a moment.")
+        }
+    }
+}
+
+fn at(time: Timestamp) -> String {
+    date_and_time(time.0 / 1_000)
+}
+
 fn located(location: &Location) -> String {
     let leader = location.leader.map_or("it has no leader".to_owned(), |leader| format!("its leader is {leader}"));
     format!("The home of {} is {}; {leader}.", location.topic, location.home)
@@ -170,7 +201,7 @@ fn located(location: &Location) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cubecast_core::names::{Offset, TopicName};
+    use cubecast_core::names::Offset;
 
     use super::*;
 
@@ -191,6 +222,19 @@ mod tests {
             text,
             "Stored as news #5 on 100, 101. 100 answered after 1.1 ms in the cluster, 24 ms at this page."
         );
+    }
+
+    #[test]
+    fn a_search_says_what_it_found_or_what_is_nearest() {
+        let (topic, time) = (TopicName::new("news").unwrap(), Timestamp(1_795_379_000_000_000));
+        let found = Remark::FoundAt { topic: topic.clone(), offset: Offset(120), time, reads: 14 };
+        let text = "news #120 is the first message at or after 2026-11-22 20:23:20 UTC, found with 14 reads.";
+        assert_eq!(words(&found), text);
+        let last = NotFound::AfterLast { offset: Offset(7), time };
+        let text = "news ends before that: its last message is #7, of 2026-11-22 20:23:20 UTC.";
+        assert_eq!(words(&Remark::NotFound { topic: topic.clone(), why: last }), text);
+        let past = NotFound::PastEnd { end: Offset(8) };
+        assert!(words(&Remark::NotFound { topic, why: past }).ends_with("its last message is #7."));
     }
 
     #[test]

@@ -1,0 +1,153 @@
+//! One row of the table of topics.
+
+use cubecast_core::cube::Vertex;
+use cubecast_core::names::TopicName;
+use yew::prelude::*;
+
+use super::topic_list::TopicListProps;
+use super::words::{plain_words, words};
+use crate::format::grouped;
+use crate::model::cluster::groups::Service;
+use crate::model::rates::RateHistory;
+use crate::model::shared::Shared;
+use crate::model::topic_table::Column;
+use crate::model::topics::TopicInfo;
+use crate::scene::sparkline;
+
+const UNKNOWN: &str = "–";
+
+/// Where a row is.
+#[derive(Clone, Copy)]
+pub struct Position {
+    pub at: usize,
+    /// Whether the tab key stops here; the arrow keys reach the other rows.
+    pub is_stop: bool,
+}
+
+/// The value by which a topic is sorted; `None` if it is unknown.
+pub fn key(props: &TopicListProps, column: Column, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
+    match column {
+        Column::Name => None,
+        Column::Writable => match props.cluster.service(info.home) {
+            Service::NoQuorum(_) => Some(0),
+            Service::Leaderless => Some(1),
+            Service::Led(_) => Some(2),
+            Service::Unknown => None,
+        },
+        Column::Rate => props.rates.rate(topic, info.home).map(|rate| (rate * 1_000.0) as u64),
+        Column::Messages => Some(info.messages),
+        Column::Lag => lag(props, topic, info),
+    }
+}
+
+/// What this page's subscription has not received yet. The end of the topic is known while its group is heard.
+fn lag(props: &TopicListProps, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
+    props.inboxes.lag(topic, info.messages).filter(|_| props.rates.hears(info.home))
+}
+
+/// The row of a topic. `choose` receives its position.
+pub fn row(
+    props: &TopicListProps,
+    choose: &Callback<usize>,
+    topic: &TopicName,
+    info: &TopicInfo,
+    position: Position,
+) -> Html {
+    let name = topic.as_str().to_owned();
+    let is_chosen = props.chosen.as_ref() == Some(topic);
+    let Position { at, is_stop } = position;
+    let onclick = choose.reform(move |_: MouseEvent| at);
+    let (state, state_words) = match props.cluster.service(info.home) {
+        Service::Led(_) => ("writable", "writable"),
+        Service::Leaderless => ("leaderless", "no leader"),
+        Service::NoQuorum(_) => ("stuck", "cannot be written"),
+        Service::Unknown => ("unknown", "leader unknown"),
+    };
+    let members = props.cluster.members(info.home);
+    let stand_in = match props.cluster.service(info.home) {
+        Service::Led(leader) if members.first() != Some(leader) => Some(format!("led by {leader}")),
+        Service::Led(_) | Service::Leaderless | Service::NoQuorum(_) | Service::Unknown => None,
+    };
+    let is_subscribed = props.inboxes.lag(topic, info.messages).is_some();
+    let lag = lag(props, topic, info).map_or_else(|| UNKNOWN.to_owned(), grouped);
+    html! {
+        <div
+            key={name.clone()}
+            role="row"
+            class={classes!("topic", "topic-line", is_chosen.then_some("is-chosen"))}
+            aria-rowindex={(at + 2).to_string()}
+            aria-selected={is_chosen.to_string()}
+            tabindex={if is_stop { "0" } else { "-1" }}
+            data-testid={format!("topic-row-{name}")}
+            data-row={at.to_string()}
+            title={plain_words(&topic.to_string())}
+            {onclick}
+        >
+            <span role="gridcell" class="writable" data-state={state}><span>{state_words}</span></span>
+            <span role="gridcell" class="name-cell">
+                <span class="name" dir="auto">{words(&topic.to_string())}</span>
+                if state != "writable" {
+                    // The same as in the first cell, which has no room for it in a narrow table.
+                    <span class="why" data-state={state} aria-hidden="true">{state_words}</span>
+                }
+                if let Some(words) = stand_in {
+                    <span class="led">{words}</span>
+                }
+            </span>
+            <span role="gridcell" class="rate">
+                <Rate topic={topic.clone()} home={info.home} rates={props.rates.clone()} />
+            </span>
+            <span role="gridcell" class="messages">{grouped(info.messages)}</span>
+            <span role="gridcell" class="lag">{if is_subscribed { lag } else { String::new() }}</span>
+        </div>
+    }
+}
+
+/// The rate as text, for example `2.4/s`. `None`: unknown.
+pub fn rate_words(rate: f64) -> String {
+    match rate {
+        0.0 => "0/s".to_owned(),
+        rate if rate < 9.95 => format!("{rate:.1}/s"),
+        rate => format!("{}/s", grouped(rate.round() as u64)),
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct RateProps {
+    topic: TopicName,
+    home: Vertex,
+    rates: Shared<RateHistory>,
+}
+
+/// The rate of a topic, with the last minute as a line. It changes once a second, whatever else does.
+#[component]
+fn Rate(props: &RateProps) -> Html {
+    let RateProps { topic, home, rates } = props;
+    let Some(rate) = rates.rate(topic, *home) else {
+        return html! { <span title="Unknown: this page hears too few of the topic's replicas">{UNKNOWN}</span> };
+    };
+    html! {
+        <>
+            <svg
+                class="spark"
+                viewBox={format!("0 0 {} {}", sparkline::WIDTH, sparkline::HEIGHT)}
+                preserveAspectRatio="none"
+                aria-hidden="true"
+            >
+                <path d={sparkline::path(&rates.minute(topic, *home))} />
+            </svg>
+            <span class={(rate > 0.0).then_some("is-moving")}>{rate_words(rate)}</span>
+        </>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_has_a_decimal_place_while_it_is_small() {
+        let rates = [0.0, 0.2, 9.94, 9.96, 12.5, 1_234.0];
+        assert_eq!(rates.map(rate_words), ["0/s", "0.2/s", "9.9/s", "10/s", "13/s", "1\u{202f}234/s"]);
+    }
+}
