@@ -129,7 +129,7 @@ fn damage_is_an_error_and_an_unfinished_turn_is_the_end() {
 
     let empty = Incident { hosts: Vec::new(), ..incident.clone() };
     assert_eq!(Replay::open(&empty).err(), Some(ReplayError::Incident(IncidentError::Empty)));
-    let foreign = vec![HostRecording { host: host("000"), segments: vec![b"something else"[..].into()] }];
+    let foreign = vec![HostRecording { host: host("000"), segments: vec![b"something else"[..].into()], redaction: None }];
     assert!(Replay::open(&Incident { hosts: foreign, ..incident.clone() }).is_err());
     let encoded = incident.encode();
     assert_eq!(Incident::decode(&encoded[1..]), Err(IncidentError::Unknown));

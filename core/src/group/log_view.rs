@@ -118,6 +118,12 @@ impl LogView {
         self.entries.iter().cloned().map(message::entry_from_raft)
     }
 
+    /// Index, term and data of the entries in memory from this index on.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = (u64, u64, &[u8])> {
+        let from = self.position(index.max(self.dropped.0 + 1)).min(self.entries.len());
+        self.entries.range(from..).map(|entry| (entry.index, entry.term, &entry.data[..]))
+    }
+
     /// The number of entries in memory.
     pub fn entry_count(&self) -> u64 {
         self.entries.len() as u64

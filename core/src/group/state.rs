@@ -23,6 +23,11 @@ impl Group {
         &self.hosts
     }
 
+    /// This member.
+    pub fn member(&self) -> Member {
+        self.me
+    }
+
     /// Whether a member is at the home, which leads when it can.
     pub(super) fn is_home(&self, member: Member) -> bool {
         self.hosts.first() == Some(&member.host)
@@ -56,6 +61,16 @@ impl Group {
     /// The current term.
     pub fn term(&self) -> u64 {
         self.raw.raft.term
+    }
+
+    /// Index, term and data of the entries that this member keeps in memory, from this index on.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = (u64, u64, &[u8])> {
+        self.raw.store().entries_from(index)
+    }
+
+    /// The index of the first entry that this member keeps in memory.
+    pub fn first_index(&self) -> u64 {
+        self.raw.store().last() + 1 - self.raw.store().entry_count()
     }
 
     /// The index of the last entry.

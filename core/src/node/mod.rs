@@ -245,6 +245,11 @@ impl Node {
         self.view.groups.get(group)
     }
 
+    /// This node's members of groups.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.view.groups.iter()
+    }
+
     /// Whether `host` appears alive from this node.
     pub fn sees(&self, host: HostId) -> bool {
         self.view.overlay.is_alive(host)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::comparison::Comparison;
 use super::digest::digest;
 use super::incident::{Incident, IncidentError};
 use super::segment::{Cursor, Segment, SegmentError, Turn};
@@ -17,28 +18,6 @@ use crate::time::{Instant, Now, Timestamp};
 /// A host whose recording ends this long before the incident's end, in microseconds, was down then: a node that runs
 /// has a turn at least every quarter of a second.
 const SILENCE_US: u64 = 2_000_000;
-
-/// How a replay of one host compares with its recording.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Comparison {
-    /// The number of turns replayed.
-    pub turns: u64,
-    /// The number of turns whose effects differ from the recorded ones.
-    pub different_turns: u64,
-    /// The number of saved states that were compared with the replayed state at the same moment.
-    pub states: u64,
-    /// The number of these that differ.
-    pub different_states: u64,
-    /// When the first difference was seen.
-    pub first_difference: Option<Timestamp>,
-}
-
-impl Comparison {
-    /// Whether everything that was compared was equal.
-    pub fn is_equal(&self) -> bool {
-        self.different_turns == 0 && self.different_states == 0
-    }
-}
 
 /// Why a recording cannot be replayed further.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -169,6 +148,15 @@ impl Replay {
         self.hosts.iter().map(|(host, replay)| (*host, &replay.comparison))
     }
 
+    /// Whether a host's recordings cover a time without a gap. They also cover the time in which the host was down.
+    pub fn covers(&self, host: HostId, from: Timestamp, until: Timestamp) -> bool {
+        let Some(host) = self.hosts.get(&host) else { return false };
+        let is_down_at_the_end = host.ends().is_some_and(|ended| self.ends.0.saturating_sub(ended.0) > SILENCE_US);
+        let ends = if is_down_at_the_end { Some(self.ends) } else { host.ends() };
+        let has_gap = host.gaps().any(|(begins, ends)| begins < until && ends > from);
+        host.begins().is_some_and(|begins| begins <= from) && ends.is_some_and(|ends| ends >= until) && !has_gap
+    }
+
     /// When the next step is.
     pub fn next_at(&self) -> Option<Timestamp> {
         self.hosts.values().filter_map(|host| host.next.at()).min()
@@ -228,6 +216,16 @@ impl HostReplay {
         self.ends.last().copied()
     }
 
+    /// The times within a process that are not recorded.
+    fn gaps(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let pairs = self.segments.windows(2).enumerate();
+        let gaps = pairs.filter_map(|(at, pair)| match pair {
+            [earlier, later] => (earlier.head.process == later.head.process && !later.continues(earlier)).then_some(at),
+            _ => None,
+        });
+        gaps.map(|at| (self.ends[at], on_clock(self.segments[at + 1].head.began, self.offsets[at + 1])))
+    }
+
     fn step(&mut self, incident_ends: Timestamp) -> Result<Step, ReplayError> {
         let step = match std::mem::replace(&mut self.next, Next::Nothing) {
             Next::Begin(_) => {
@@ -249,11 +247,7 @@ impl HostReplay {
         let Some(node) = &mut self.node else { return Step::Ended };
         let effects = node.handle(turn.now, turn.inputs.clone());
         let is_equal = digest(&effects) == turn.digest;
-        self.comparison.turns += 1;
-        self.comparison.different_turns += u64::from(!is_equal);
-        if !is_equal {
-            self.comparison.first_difference.get_or_insert(at);
-        }
+        self.comparison.note_turn(at, is_equal);
         Step::Turned { inputs: turn.inputs, effects, is_equal }
     }
 
@@ -298,11 +292,7 @@ impl HostReplay {
     fn compare_state(&mut self) -> Result<(), ReplayError> {
         let head = &self.segments[self.segment].head;
         let is_equal = self.node.as_ref().and_then(Node::save).is_some_and(|state| state == head.state);
-        self.comparison.states += 1;
-        self.comparison.different_states += u64::from(!is_equal);
-        if !is_equal {
-            self.comparison.first_difference.get_or_insert(on_clock(head.began, self.offsets[self.segment]));
-        }
+        self.comparison.note_state(on_clock(head.began, self.offsets[self.segment]), is_equal);
         self.enter_segment()
     }
 }
