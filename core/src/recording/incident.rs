@@ -15,7 +15,7 @@ use crate::seating::Seating;
 use crate::time::Timestamp;
 
 /// The beginning of the file. The number is the format's version.
-const MAGIC: &[u8] = b"Cubecast incident 2\n";
+pub const MAGIC: &[u8] = b"Cubecast incident 2\n";
 
 /// The recordings of a cluster.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

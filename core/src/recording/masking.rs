@@ -1,9 +1,9 @@
 //! Encodes values with asterisks in place of all contents of messages.
 //!
-//! Contents have a type of their own, and serde tells its name: so no place with a content can be forgotten, and nothing
-//! else is changed. A mask is as long as its content, so every length stays the same, and so does everything that a
-//! node decides by lengths. Log entries contain their commands in encoded form; they are encoded again, with a correct
-//! checksum.
+//! Contents have a type of their own, and serde tells its name. So no place with a content can be forgotten, and
+//! nothing else is changed. A mask is as long as its content, so every length stays the same, and so does everything
+//! that a node decides by lengths. Log entries contain their commands in encoded form; they are encoded again, with a
+//! correct checksum.
 
 use std::fmt::Display;
 
@@ -89,11 +89,7 @@ impl<S: Serializer> Serializer for Masking<S> {
     type SerializeStruct = Masking<S::SerializeStruct>;
     type SerializeStructVariant = Masking<S::SerializeStructVariant>;
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<S::Ok, S::Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
         let encoded = || postcard::to_allocvec(value).map_err(S::Error::custom);
         match name {
             Content::SERDE_NAME => {
@@ -156,12 +152,7 @@ impl<S: Serializer> Serializer for Masking<S> {
         self.0.serialize_unit()
     }
 
-    fn serialize_unit_variant(
-        self,
-        name: &'static str,
-        index: u32,
-        variant: &'static str,
-    ) -> Result<S::Ok, S::Error> {
+    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<S::Ok, S::Error> {
         self.0.serialize_unit_variant(name, index, variant)
     }
 
@@ -234,7 +225,11 @@ mod tests {
             sequence: Some(Sequence(2)),
             content: content.into(),
         };
-        Command { key: RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: 3 }, time: Timestamp(1), op }
+        Command {
+            key: RequestKey { coordinator: Member::founding("100".parse().unwrap()), number: 3 },
+            time: Timestamp(1),
+            op,
+        }
     }
 
     fn entry(data: Vec<u8>) -> LogEntry {

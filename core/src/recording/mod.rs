@@ -14,6 +14,7 @@
 //! | [`replay`] | one host replayed, turn by turn; all hosts, in the order of their clocks |
 //! | [`comparison`] | how a replay compares with its recording |
 //! | [`redaction`], [`masking`] | a recording without the contents of messages; values with masked contents |
+//! | `validity` | whether decoded inputs can have reached a node |
 //! | [`promises`] | what must hold in every incident, checked during a replay |
 
 pub mod comparison;
@@ -25,3 +26,4 @@ pub mod recorder;
 pub mod redaction;
 pub mod replay;
 pub mod segment;
+mod validity;

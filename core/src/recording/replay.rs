@@ -8,6 +8,7 @@ use super::comparison::Comparison;
 use super::digest::digest;
 use super::incident::{Incident, IncidentError};
 use super::segment::{Cursor, Segment, SegmentError, Turn};
+use super::validity;
 use crate::identity::HostId;
 use crate::io::{Effect, Input};
 use crate::node::{Node, SavedStateError};
@@ -19,6 +20,9 @@ use crate::time::{Instant, Now, Timestamp};
 /// has a turn at least every quarter of a second.
 const SILENCE_US: u64 = 2_000_000;
 
+/// No incident is longer than this, in microseconds. A longer one has a damaged time, and nobody could look at it.
+const MAX_LENGTH_US: u64 = 7 * 24 * 3_600 * 1_000_000;
+
 /// Why a recording cannot be replayed further.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -26,6 +30,10 @@ pub enum ReplayError {
     Segment { host: HostId, why: SegmentError },
     #[error("node {host}: {why}")]
     State { host: HostId, why: SavedStateError },
+    #[error("node {host} at {at}: the recording is damaged: {why}")]
+    Input { host: HostId, at: Timestamp, why: String },
+    #[error("the incident is damaged: it ends long before or after it begins")]
+    Length,
     #[error(transparent)]
     Incident(#[from] IncidentError),
 }
@@ -52,6 +60,7 @@ pub struct HostStep {
 /// A host while it is replayed.
 struct HostReplay {
     host: HostId,
+    seating: Seating,
     segments: Vec<Segment>,
     /// For each segment, the difference between the wall clock and the monotonic clock. It is that of the beginning of
     /// the process's recording, so changes of the wall clock cannot turn back the time.
@@ -90,10 +99,15 @@ impl Replay {
     pub fn open(incident: &Incident) -> Result<Replay, ReplayError> {
         let mut hosts = BTreeMap::new();
         for recording in incident.hosts.iter().filter(|recording| !recording.segments.is_empty()) {
-            hosts.insert(recording.host, HostReplay::new(recording.host, recording.read()?)?);
+            let replay = HostReplay::new(recording.host, incident.seating.clone(), recording.read()?)?;
+            hosts.insert(recording.host, replay);
         }
         let begins = hosts.values().filter_map(HostReplay::begins).max().ok_or(IncidentError::Empty)?;
         let ends = hosts.values().filter_map(HostReplay::ends).max().ok_or(IncidentError::Empty)?;
+        let earliest = hosts.values().filter_map(HostReplay::begins).min().unwrap_or(begins);
+        if ends.0.checked_sub(earliest.0).is_none_or(|length| length > MAX_LENGTH_US) {
+            return Err(ReplayError::Length);
+        }
         for host in hosts.values_mut() {
             host.next = host.find_next(ends)?;
         }
@@ -182,7 +196,7 @@ impl Next {
 }
 
 impl HostReplay {
-    fn new(host: HostId, segments: Vec<Segment>) -> Result<HostReplay, ReplayError> {
+    fn new(host: HostId, seating: Seating, segments: Vec<Segment>) -> Result<HostReplay, ReplayError> {
         let mut offsets: Vec<u64> = Vec::new();
         for (at, segment) in segments.iter().enumerate() {
             let Now { monotonic, wall } = segment.head.began;
@@ -196,6 +210,7 @@ impl HostReplay {
         let (node, disk, comparison) = (None, Vec::new(), Comparison::default());
         Ok(HostReplay {
             host,
+            seating,
             segments,
             offsets,
             ends,
@@ -254,7 +269,12 @@ impl HostReplay {
     /// Restores the state with which the current segment begins.
     fn enter_segment(&mut self) -> Result<(), ReplayError> {
         let segment = &self.segments[self.segment];
-        let node = Node::restore(&segment.head.state).map_err(|why| ReplayError::State { host: self.host, why })?;
+        let error = |why| ReplayError::State { host: self.host, why };
+        let node = Node::restore(&segment.head.state).map_err(error)?;
+        let config = node.config();
+        if config.host != self.host || config.seating != self.seating {
+            return Err(error(SavedStateError::Unsound("its cluster")));
+        }
         self.node = Some(node);
         self.cursor = segment.begin();
         Ok(())
@@ -268,7 +288,10 @@ impl HostReplay {
             let segment = &self.segments[self.segment];
             let turn = segment.next(&mut self.cursor).map_err(|why| ReplayError::Segment { host: self.host, why })?;
             if let Some(turn) = turn {
-                return Ok(Next::Turn(on_clock(turn.now, self.offsets[self.segment]), turn));
+                let at = on_clock(turn.now, self.offsets[self.segment]);
+                let (host, seating) = (self.host, &self.seating);
+                validity::check(&turn.inputs, host, seating).map_err(|why| ReplayError::Input { host, at, why })?;
+                return Ok(Next::Turn(at, turn));
             }
             let ended = self.ends[self.segment];
             self.segment += 1;

@@ -173,10 +173,7 @@ impl Segment {
         let ((passed, wall), rest): ((u64, i64), &[u8]) =
             postcard::take_from_bytes(body).map_err(|error| damaged(&error.to_string()))?;
         let monotonic = cursor.last.monotonic.0.checked_add(passed).ok_or_else(|| damaged("its time overflows"))?;
-        let now = Now {
-            monotonic: Instant(monotonic),
-            wall: Timestamp(cursor.last.wall.0.wrapping_add_signed(wall)),
-        };
+        let now = Now { monotonic: Instant(monotonic), wall: Timestamp(cursor.last.wall.0.wrapping_add_signed(wall)) };
         *cursor = Cursor { at: at + 2 * WORD + length, last: now };
         Ok(Some((now, rest, word(digest).ok_or_else(|| damaged("no digest"))?)))
     }

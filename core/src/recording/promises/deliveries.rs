@@ -69,9 +69,8 @@ impl Deliveries {
 
     /// Ends the sessions of a connection, or those of one topic.
     fn end(&mut self, host: HostId, connection: ConnectionId, topic: Option<&TopicName>) {
-        let is_ended = |(other, of, to, _): &Session| {
-            (*other, *of) == (host, connection) && topic.is_none_or(|topic| topic == to)
-        };
+        let is_ended =
+            |(other, of, to, _): &Session| (*other, *of) == (host, connection) && topic.is_none_or(|topic| topic == to);
         self.next.retain(|session, _| !is_ended(session));
     }
 

@@ -94,7 +94,8 @@ impl Outcome {
     fn problems(&self) -> Vec<String> {
         let different = self.comparisons.iter().filter(|(_, comparison)| !comparison.is_equal()).count();
         let redacted = self.redactions.iter().filter(|(_, redaction)| !redaction.is_equal()).count();
-        let broken: Vec<&str> = self.findings.iter().filter(|found| found.violations > 0).map(|found| found.name).collect();
+        let broken: Vec<&str> =
+            self.findings.iter().filter(|found| found.violations > 0).map(|found| found.name).collect();
         let all = self.comparisons.len();
         let mut problems = Vec::new();
         if different > 0 {
