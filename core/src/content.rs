@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 /// The text of a message. A clone shares the text: command, row, answer and delivery share one copy.
 ///
 /// It has no `Display`: output for people uses [`visible`](crate::visible::visible), programs use `as_str`.
+///
+/// Serde sees a newtype with this name, by which [`recording::masking`](crate::recording::masking) finds all contents.
+/// Encodings contain only the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Content(#[serde(deserialize_with = "shared::deserialize")] Arc<str>);
 
 impl Content {
+    /// The name of the type in serde.
+    pub const SERDE_NAME: &str = "Content";
+
     /// The text, unchanged.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod panics;
 pub mod private;
 pub mod process;
 pub mod queues;

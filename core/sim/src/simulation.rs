@@ -78,8 +78,16 @@ impl Simulation {
     }
 
     /// As [`Simulation::new`], but records all hosts for [`Cluster::incident`]. The run is the same.
-    pub fn recorded(scenario: &Scenario, seed: u64) -> Simulation {
+    pub fn recorded(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Simulation {
         let mut plan = scenario.plan(seed);
+        plan.cluster.recorder = Some(Recording::begin);
+        Simulation::of(scenario.name.clone(), seed, plan, reduction)
+    }
+
+    /// As [`Simulation::with_bug`], but records all hosts.
+    pub fn recorded_with_bug(scenario: &Scenario, seed: u64, bug: Bug) -> Simulation {
+        let mut plan = scenario.plan(seed);
+        plan.cluster.bug = Some(bug);
         plan.cluster.recorder = Some(Recording::begin);
         Simulation::of(scenario.name.clone(), seed, plan, &Reduction::default())
     }

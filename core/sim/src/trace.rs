@@ -1,10 +1,12 @@
 //! A run in a file: everything needed to repeat it, and the nodes' events.
 //!
 //! The same version of Cubecast reproduces the run from the file on any platform, natively or in a browser. The events
-//! are only for viewing.
+//! are only for viewing. An incident contains everything, and can be replayed without the simulator.
 
 use std::time::Duration;
 
+use cubecast_core::recording::incident::Incident;
+use cubecast_core::time::Instant;
 use cubecast_core::wire::event::WatchEvent;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,19 @@ pub struct TraceFile {
     pub left_out: u64,
     /// The events in order.
     pub events: Vec<WatchEvent>,
+}
+
+/// The time after the end of clients and faults that an incident also contains, so that it shows the recovery.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Repeats the run and records all hosts, as real ones do. Ends a few seconds after everything was healed.
+pub fn record_incident(scenario: &Scenario, seed: u64, reduction: &Reduction) -> Incident {
+    let mut simulation = Simulation::recorded(scenario, seed, reduction);
+    simulation.advance(simulation.ends());
+    simulation.heal();
+    simulation.advance(simulation.now() + RECOVERY);
+    let whole = simulation.now().since(Instant(0));
+    simulation.cluster().incident(whole)
 }
 
 /// Repeats the run and records the nodes' events. If the run panics, this function panics too; the caller can then

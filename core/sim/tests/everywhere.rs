@@ -51,7 +51,7 @@ const TRACE: u64 = 0x8d93_f3c2_ffea_4cd1;
 #[wasm_bindgen_test(unsupported = test)]
 fn a_saved_state_has_the_same_bytes_everywhere_and_is_replayed() {
     let scenario = Scenario { seconds: 6, fault_every_ms: 300, dimensions: vec![3], ..Scenario::default() };
-    let mut busy = Simulation::recorded(&scenario, 3);
+    let mut busy = Simulation::recorded(&scenario, 3, &Reduction::default());
     busy.advance(busy.ends());
     let config = ClusterConfig::new(Dimension::new(3).unwrap(), 42);
     let mut long = Cluster::with(ClusterConfig { recorder: Some(Recording::begin), ..config });

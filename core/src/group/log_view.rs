@@ -118,6 +118,22 @@ impl LogView {
         self.entries.iter().cloned().map(message::entry_from_raft)
     }
 
+    /// Whether a restored log can be one: consecutive valid entries, and an applied index among them.
+    pub fn is_sound(&self) -> bool {
+        let Some(first) = self.dropped.0.checked_add(1) else { return false };
+        let are_consecutive = self.entries.iter().zip(first..).all(|(entry, index)| entry.index == index);
+        are_consecutive
+            && self.entries.iter().all(message::is_raft_entry_valid)
+            && self.bytes == self.entries.iter().map(entry_bytes).sum::<u64>()
+            && (self.dropped.0..=self.last()).contains(&self.applied.0)
+    }
+
+    /// Index, term and data of the entries in memory from this index on.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = (u64, u64, &[u8])> {
+        let from = self.position(index.max(self.dropped.0 + 1)).min(self.entries.len());
+        self.entries.range(from..).map(|entry| (entry.index, entry.term, &entry.data[..]))
+    }
+
     /// The number of entries in memory.
     pub fn entry_count(&self) -> u64 {
         self.entries.len() as u64

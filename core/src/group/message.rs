@@ -121,6 +121,19 @@ pub fn entry_from_raft(entry: Entry) -> LogEntry {
     LogEntry { index: entry.index, term: entry.term, kind, data }
 }
 
+/// The maximum length of a member change in Raft's encoding. Its decoder recurses, so longer bytes are not decoded.
+const MAX_CHANGE_BYTES: usize = 64;
+
+/// Whether Raft's entry, read from a saved state, can be applied.
+pub fn is_raft_entry_valid(entry: &Entry) -> bool {
+    match entry.get_entry_type() {
+        EntryType::EntryNormal => command::decode_commands(&entry.data).is_ok(),
+        EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
+            entry.data.len() <= MAX_CHANGE_BYTES && MemberChange::from_raft_bytes(&entry.data).is_some()
+        }
+    }
+}
+
 /// Checks that an entry is unaltered and can be applied. The error is the reason.
 pub fn check_entry(entry: &LogEntry) -> Result<(), String> {
     commands_of(entry).map(drop)

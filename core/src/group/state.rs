@@ -2,8 +2,10 @@
 
 use raft::StateRole;
 
+use super::elections::ELECTION_TICKS;
 use super::{Group, message};
 use crate::identity::{GroupId, HostId, Member};
+use crate::seating::Seating;
 use crate::states::Role;
 use crate::topics::Topics;
 
@@ -11,6 +13,27 @@ impl Group {
     /// The topics as of the last applied entry.
     pub fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// Whether a restored group can be one of this host.
+    pub fn is_sound(&self, me: HostId, seating: &Seating) -> bool {
+        let log = &self.raw.raft.raft_log;
+        let (store, unstable) = (self.raw.store(), &log.unstable);
+        let entries = unstable
+            .entries
+            .iter()
+            .zip(unstable.offset..)
+            .all(|(entry, index)| entry.index == index && message::is_raft_entry_valid(entry));
+        self.hosts == seating.members(self.id)
+            && self.me.host == me
+            && self.raw.raft.id == self.me.to_raft()
+            && self.election_ticks <= 2 * ELECTION_TICKS
+            && store.is_sound()
+            && entries
+            && unstable.offset <= store.last() + 1
+            && log.applied <= log.committed
+            && log.committed <= log.last_index()
+            && log.persisted <= log.last_index()
     }
 
     /// The group's identity.
@@ -21,6 +44,11 @@ impl Group {
     /// The hosts of the members, the home first.
     pub fn hosts(&self) -> &[HostId] {
         &self.hosts
+    }
+
+    /// This member.
+    pub fn member(&self) -> Member {
+        self.me
     }
 
     /// Whether a member is at the home, which leads when it can.
@@ -56,6 +84,16 @@ impl Group {
     /// The current term.
     pub fn term(&self) -> u64 {
         self.raw.raft.term
+    }
+
+    /// Index, term and data of the entries that this member keeps in memory, from this index on.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = (u64, u64, &[u8])> {
+        self.raw.store().entries_from(index)
+    }
+
+    /// The index of the first entry that this member keeps in memory.
+    pub fn first_index(&self) -> u64 {
+        self.raw.store().last() + 1 - self.raw.store().entry_count()
     }
 
     /// The index of the last entry.

@@ -82,6 +82,11 @@ impl Groups {
 
     // Queries.
 
+    /// Whether each member is at the place of its group.
+    pub fn are_keyed(&self) -> bool {
+        self.members.iter().all(|(id, group)| *id == group.id())
+    }
+
     /// This node's member of a group.
     pub fn get(&self, group: GroupId) -> Option<&Group> {
         self.members.get(&group)

@@ -122,6 +122,12 @@ impl Lifecycle {
 
     // Queries.
 
+    /// Whether this is the lifecycle of that host.
+    pub fn is_of(&self, host: HostId) -> bool {
+        let is_identity = self.record.identity.is_none_or(|identity| identity.host == host);
+        self.me == host && self.record.host == host && is_identity
+    }
+
     /// `None` until the identity is known.
     pub fn identity(&self) -> Option<Member> {
         self.record.identity

@@ -46,6 +46,7 @@ mod outbox;
 mod queues;
 mod replica_server;
 mod room;
+mod soundness;
 mod status;
 mod storage;
 mod supply;
@@ -128,8 +129,12 @@ pub struct Awaits {
 
 /// Why bytes are not the saved state of a node.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the saved state cannot be read: {0}")]
-pub struct SavedStateError(#[from] postcard::Error);
+pub enum SavedStateError {
+    #[error("the saved state cannot be read: {0}")]
+    Encoding(#[from] postcard::Error),
+    #[error("the saved state is not one of a node: {0} cannot be true")]
+    Unsound(&'static str),
+}
 
 impl Node {
     /// Creates a node from the state that was recovered from its disk.
@@ -170,9 +175,11 @@ impl Node {
         is_complete.then(|| postcard::to_allocvec(self).expect("memory takes any state"))
     }
 
-    /// The node that was saved. It creates an event for all that happens, whoever watches.
+    /// The node that was saved. It creates an event for all that happens, whoever watches. The module `soundness` says
+    /// what is checked.
     pub fn restore(state: &[u8]) -> Result<Node, SavedStateError> {
         let mut node: Node = postcard::from_bytes(state)?;
+        node.check().map_err(SavedStateError::Unsound)?;
         node.view.groups.iter_mut().for_each(Group::restored);
         Ok(node)
     }
@@ -243,6 +250,11 @@ impl Node {
     /// This node's member of a group, if it has one now.
     pub fn group(&self, group: GroupId) -> Option<&Group> {
         self.view.groups.get(group)
+    }
+
+    /// This node's members of groups.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.view.groups.iter()
     }
 
     /// Whether `host` appears alive from this node.

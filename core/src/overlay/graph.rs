@@ -56,6 +56,17 @@ pub enum Distances<'a> {
 }
 
 impl Graph {
+    /// Whether a restored graph can be the one that this host sees.
+    pub fn is_sound(&self, me: HostId, seating: &Seating) -> bool {
+        let hosts = seating.hosts().len();
+        let lengths = [self.trusted.len(), self.arriving.len(), self.alive.len()];
+        self.me == me
+            && self.seating == *seating
+            && lengths == [hosts; 3]
+            && self.arriving.iter().all(|bits| u32::from(*bits) >> seating.links() == 0)
+            && self.distances.iter().all(|(host, distances)| seating.has(*host) && distances.len() == hosts)
+    }
+
     /// The graph that follows from these link states.
     pub fn new(seating: Seating, me: HostId, states: &LinkStates) -> Graph {
         let size = seating.hosts().len();

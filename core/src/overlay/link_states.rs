@@ -23,6 +23,22 @@ pub struct LinkStates {
 }
 
 impl LinkStates {
+    /// Whether restored link states can be those that this host knows.
+    pub fn is_sound(&self, me: HostId, seating: &Seating) -> bool {
+        let is_placed = |(index, state): (usize, &LinkState)| {
+            seating.index_of(state.node.host) == Some(index)
+                && u32::from(state.hears) >> seating.links() == 0
+                && state.leads.iter().all(|(group, _)| seating.home(*group).is_ok())
+        };
+        let mut states = self.known.iter().enumerate().filter_map(|(index, state)| Some((index, state.as_ref()?)));
+        self.me == me
+            && self.seating == *seating
+            && self.known.len() == seating.hosts().len()
+            && self.changed.iter().all(|host| seating.has(*host))
+            && self.get(me).is_some()
+            && states.all(is_placed)
+    }
+
     /// A database that contains only the host itself, which receives no frames yet.
     pub fn new(seating: Seating, me: HostId, version: u64) -> LinkStates {
         let known = vec![None; seating.hosts().len()];

@@ -51,6 +51,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// The neighbour.
+    pub fn to(&self) -> HostId {
+        self.to
+    }
+
     /// An edge without a connection and without faults.
     pub fn new(to: HostId) -> Link {
         Link {

@@ -132,6 +132,14 @@ struct PeerView {
 }
 
 impl Overlay {
+    /// Whether a restored overlay can be that of this host.
+    pub fn is_sound(&self, me: HostId, seating: &Seating) -> bool {
+        let is_placed = self.me == me && self.seating == *seating;
+        let has_links = self.links.iter().map(Link::to).eq(seating.neighbours(me));
+        let has_views = self.views.len() == seating.hosts().len();
+        is_placed && has_links && has_views && self.states.is_sound(me, seating) && self.graph.is_sound(me, seating)
+    }
+
     /// Creates an overlay without connections and without an identity; [`Overlay::set_self`] sets the identity. When
     /// the node crashes, the overlay is dropped and a new one is created.
     pub fn new(config: OverlayConfig, now: Now) -> Overlay {

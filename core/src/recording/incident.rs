@@ -3,16 +3,19 @@
 //! The file is the magic line, then the incident in postcard. Programs that write it to a disk compress it with gzip as
 //! a whole; this module sees neither files nor compression.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::comparison::Redaction;
 use super::segment::{Segment, SegmentError};
 use crate::identity::HostId;
 use crate::seating::Seating;
 use crate::time::Timestamp;
 
 /// The beginning of the file. The number is the format's version.
-const MAGIC: &[u8] = b"Cubecast incident 1\n";
+pub const MAGIC: &[u8] = b"Cubecast incident 2\n";
 
 /// The recordings of a cluster.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,6 +35,8 @@ pub struct Incident {
 pub struct HostRecording {
     pub host: HostId,
     pub segments: Vec<Bytes>,
+    /// Set if the contents of messages are masked ([`redaction`](super::redaction)).
+    pub redaction: Option<Redaction>,
 }
 
 /// Why bytes are not an incident.
@@ -43,6 +48,8 @@ pub enum IncidentError {
     Damaged(String),
     #[error("the incident contains no recording")]
     Empty,
+    #[error("node {0} does not belong to the incident's cluster, or is there twice")]
+    Host(HostId),
     #[error("node {host}: {why}")]
     Segment { host: HostId, why: SegmentError },
 }
@@ -61,15 +68,33 @@ impl Incident {
     /// The inverse of [`Incident::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Incident, IncidentError> {
         let body = bytes.strip_prefix(MAGIC).ok_or(IncidentError::Unknown)?;
-        postcard::from_bytes(body).map_err(|error| IncidentError::Damaged(error.to_string()))
+        let incident: Incident =
+            postcard::from_bytes(body).map_err(|error| IncidentError::Damaged(error.to_string()))?;
+        incident.check_hosts()?;
+        Ok(incident)
+    }
+
+    /// Each host belongs to the cluster, and is there once.
+    fn check_hosts(&self) -> Result<(), IncidentError> {
+        let mut seen = BTreeSet::new();
+        let foreign = |recording: &&HostRecording| !self.seating.has(recording.host) || !seen.insert(recording.host);
+        match self.hosts.iter().find(foreign) {
+            Some(recording) => Err(IncidentError::Host(recording.host)),
+            None => Ok(()),
+        }
     }
 }
 
 impl HostRecording {
-    /// Reads the heads of all segments.
+    /// Reads the heads of all segments, each of which must be of this host.
     pub fn read(&self) -> Result<Vec<Segment>, IncidentError> {
-        let segments = self.segments.iter().map(|bytes| Segment::read(bytes.clone()));
-        segments.collect::<Result<_, _>>().map_err(|why| IncidentError::Segment { host: self.host, why })
+        let error = |why| IncidentError::Segment { host: self.host, why };
+        let read = |bytes: &Bytes| {
+            let segment = Segment::read(bytes.clone()).map_err(error)?;
+            let other = segment.head.host;
+            if other == self.host { Ok(segment) } else { Err(error(SegmentError::OfAnother(other))) }
+        };
+        self.segments.iter().map(read).collect()
     }
 
     /// The newest segments that together cover the time since `since`: the last one that began before it, and all later
@@ -79,6 +104,7 @@ impl HostRecording {
         read.retain(|segment| segment.head.host == host);
         read.sort_by_key(|segment| (segment.head.process, segment.head.number));
         let before = read.iter().rposition(|segment| segment.head.began.wall <= since).unwrap_or(0);
-        HostRecording { host, segments: read.drain(before..).filter_map(|segment| segment.trimmed().ok()).collect() }
+        let segments = read.drain(before..).filter_map(|segment| segment.trimmed().ok()).collect();
+        HostRecording { host, segments, redaction: None }
     }
 }

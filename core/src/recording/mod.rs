@@ -12,9 +12,18 @@
 //! | [`incident`] | the recordings of all hosts of a cluster, in one file |
 //! | `digest` | the checksum of a turn's effects |
 //! | [`replay`] | one host replayed, turn by turn; all hosts, in the order of their clocks |
+//! | [`comparison`] | how a replay compares with its recording |
+//! | [`redaction`], [`masking`] | a recording without the contents of messages; values with masked contents |
+//! | `validity` | whether decoded inputs can have reached a node |
+//! | [`promises`] | what must hold in every incident, checked during a replay |
 
+pub mod comparison;
 mod digest;
 pub mod incident;
+pub mod masking;
+pub mod promises;
 pub mod recorder;
+pub mod redaction;
 pub mod replay;
 pub mod segment;
+mod validity;

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use super::comparison::Comparison;
 use super::digest::digest;
 use super::incident::{Incident, IncidentError};
 use super::segment::{Cursor, Segment, SegmentError, Turn};
+use super::validity;
 use crate::identity::HostId;
 use crate::io::{Effect, Input};
 use crate::node::{Node, SavedStateError};
@@ -18,27 +20,8 @@ use crate::time::{Instant, Now, Timestamp};
 /// has a turn at least every quarter of a second.
 const SILENCE_US: u64 = 2_000_000;
 
-/// How a replay of one host compares with its recording.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Comparison {
-    /// The number of turns replayed.
-    pub turns: u64,
-    /// The number of turns whose effects differ from the recorded ones.
-    pub different_turns: u64,
-    /// The number of saved states that were compared with the replayed state at the same moment.
-    pub states: u64,
-    /// The number of these that differ.
-    pub different_states: u64,
-    /// When the first difference was seen.
-    pub first_difference: Option<Timestamp>,
-}
-
-impl Comparison {
-    /// Whether everything that was compared was equal.
-    pub fn is_equal(&self) -> bool {
-        self.different_turns == 0 && self.different_states == 0
-    }
-}
+/// No incident is longer than this, in microseconds. A longer one has a damaged time, and nobody could look at it.
+const MAX_LENGTH_US: u64 = 7 * 24 * 3_600 * 1_000_000;
 
 /// Why a recording cannot be replayed further.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -47,6 +30,10 @@ pub enum ReplayError {
     Segment { host: HostId, why: SegmentError },
     #[error("node {host}: {why}")]
     State { host: HostId, why: SavedStateError },
+    #[error("node {host} at {at}: the recording is damaged: {why}")]
+    Input { host: HostId, at: Timestamp, why: String },
+    #[error("the incident is damaged: it ends long before or after it begins")]
+    Length,
     #[error(transparent)]
     Incident(#[from] IncidentError),
 }
@@ -73,6 +60,7 @@ pub struct HostStep {
 /// A host while it is replayed.
 struct HostReplay {
     host: HostId,
+    seating: Seating,
     segments: Vec<Segment>,
     /// For each segment, the difference between the wall clock and the monotonic clock. It is that of the beginning of
     /// the process's recording, so changes of the wall clock cannot turn back the time.
@@ -111,10 +99,15 @@ impl Replay {
     pub fn open(incident: &Incident) -> Result<Replay, ReplayError> {
         let mut hosts = BTreeMap::new();
         for recording in incident.hosts.iter().filter(|recording| !recording.segments.is_empty()) {
-            hosts.insert(recording.host, HostReplay::new(recording.host, recording.read()?)?);
+            let replay = HostReplay::new(recording.host, incident.seating.clone(), recording.read()?)?;
+            hosts.insert(recording.host, replay);
         }
         let begins = hosts.values().filter_map(HostReplay::begins).max().ok_or(IncidentError::Empty)?;
         let ends = hosts.values().filter_map(HostReplay::ends).max().ok_or(IncidentError::Empty)?;
+        let earliest = hosts.values().filter_map(HostReplay::begins).min().unwrap_or(begins);
+        if ends.0.checked_sub(earliest.0).is_none_or(|length| length > MAX_LENGTH_US) {
+            return Err(ReplayError::Length);
+        }
         for host in hosts.values_mut() {
             host.next = host.find_next(ends)?;
         }
@@ -169,6 +162,15 @@ impl Replay {
         self.hosts.iter().map(|(host, replay)| (*host, &replay.comparison))
     }
 
+    /// Whether a host's recordings cover a time without a gap. They also cover the time in which the host was down.
+    pub fn covers(&self, host: HostId, from: Timestamp, until: Timestamp) -> bool {
+        let Some(host) = self.hosts.get(&host) else { return false };
+        let is_down_at_the_end = host.ends().is_some_and(|ended| self.ends.0.saturating_sub(ended.0) > SILENCE_US);
+        let ends = if is_down_at_the_end { Some(self.ends) } else { host.ends() };
+        let has_gap = host.gaps().any(|(begins, ends)| begins < until && ends > from);
+        host.begins().is_some_and(|begins| begins <= from) && ends.is_some_and(|ends| ends >= until) && !has_gap
+    }
+
     /// When the next step is.
     pub fn next_at(&self) -> Option<Timestamp> {
         self.hosts.values().filter_map(|host| host.next.at()).min()
@@ -194,7 +196,7 @@ impl Next {
 }
 
 impl HostReplay {
-    fn new(host: HostId, segments: Vec<Segment>) -> Result<HostReplay, ReplayError> {
+    fn new(host: HostId, seating: Seating, segments: Vec<Segment>) -> Result<HostReplay, ReplayError> {
         let mut offsets: Vec<u64> = Vec::new();
         for (at, segment) in segments.iter().enumerate() {
             let Now { monotonic, wall } = segment.head.began;
@@ -208,6 +210,7 @@ impl HostReplay {
         let (node, disk, comparison) = (None, Vec::new(), Comparison::default());
         Ok(HostReplay {
             host,
+            seating,
             segments,
             offsets,
             ends,
@@ -226,6 +229,16 @@ impl HostReplay {
 
     fn ends(&self) -> Option<Timestamp> {
         self.ends.last().copied()
+    }
+
+    /// The times within a process that are not recorded.
+    fn gaps(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let pairs = self.segments.windows(2).enumerate();
+        let gaps = pairs.filter_map(|(at, pair)| match pair {
+            [earlier, later] => (earlier.head.process == later.head.process && !later.continues(earlier)).then_some(at),
+            _ => None,
+        });
+        gaps.map(|at| (self.ends[at], on_clock(self.segments[at + 1].head.began, self.offsets[at + 1])))
     }
 
     fn step(&mut self, incident_ends: Timestamp) -> Result<Step, ReplayError> {
@@ -249,18 +262,19 @@ impl HostReplay {
         let Some(node) = &mut self.node else { return Step::Ended };
         let effects = node.handle(turn.now, turn.inputs.clone());
         let is_equal = digest(&effects) == turn.digest;
-        self.comparison.turns += 1;
-        self.comparison.different_turns += u64::from(!is_equal);
-        if !is_equal {
-            self.comparison.first_difference.get_or_insert(at);
-        }
+        self.comparison.note_turn(at, is_equal);
         Step::Turned { inputs: turn.inputs, effects, is_equal }
     }
 
     /// Restores the state with which the current segment begins.
     fn enter_segment(&mut self) -> Result<(), ReplayError> {
         let segment = &self.segments[self.segment];
-        let node = Node::restore(&segment.head.state).map_err(|why| ReplayError::State { host: self.host, why })?;
+        let error = |why| ReplayError::State { host: self.host, why };
+        let node = Node::restore(&segment.head.state).map_err(error)?;
+        let config = node.config();
+        if config.host != self.host || config.seating != self.seating {
+            return Err(error(SavedStateError::Unsound("its cluster")));
+        }
         self.node = Some(node);
         self.cursor = segment.begin();
         Ok(())
@@ -274,7 +288,10 @@ impl HostReplay {
             let segment = &self.segments[self.segment];
             let turn = segment.next(&mut self.cursor).map_err(|why| ReplayError::Segment { host: self.host, why })?;
             if let Some(turn) = turn {
-                return Ok(Next::Turn(on_clock(turn.now, self.offsets[self.segment]), turn));
+                let at = on_clock(turn.now, self.offsets[self.segment]);
+                let (host, seating) = (self.host, &self.seating);
+                validity::check(&turn.inputs, host, seating).map_err(|why| ReplayError::Input { host, at, why })?;
+                return Ok(Next::Turn(at, turn));
             }
             let ended = self.ends[self.segment];
             self.segment += 1;
@@ -298,11 +315,7 @@ impl HostReplay {
     fn compare_state(&mut self) -> Result<(), ReplayError> {
         let head = &self.segments[self.segment].head;
         let is_equal = self.node.as_ref().and_then(Node::save).is_some_and(|state| state == head.state);
-        self.comparison.states += 1;
-        self.comparison.different_states += u64::from(!is_equal);
-        if !is_equal {
-            self.comparison.first_difference.get_or_insert(on_clock(head.began, self.offsets[self.segment]));
-        }
+        self.comparison.note_state(on_clock(head.began, self.offsets[self.segment]), is_equal);
         self.enter_segment()
     }
 }

@@ -55,6 +55,8 @@ pub struct Turn {
 pub enum SegmentError {
     #[error("this is not a recording of Cubecast, or one of a version that this one cannot read")]
     Unknown,
+    #[error("the recording is one of node {0}")]
+    OfAnother(HostId),
     #[error("the recording is damaged at byte {at}: {why}")]
     Damaged { at: usize, why: String },
 }
@@ -170,10 +172,8 @@ impl Segment {
         let (body, digest) = body.split_at_checked(length.wrapping_sub(WORD)).ok_or_else(|| damaged("no digest"))?;
         let ((passed, wall), rest): ((u64, i64), &[u8]) =
             postcard::take_from_bytes(body).map_err(|error| damaged(&error.to_string()))?;
-        let now = Now {
-            monotonic: Instant(cursor.last.monotonic.0.wrapping_add(passed)),
-            wall: Timestamp(cursor.last.wall.0.wrapping_add_signed(wall)),
-        };
+        let monotonic = cursor.last.monotonic.0.checked_add(passed).ok_or_else(|| damaged("its time overflows"))?;
+        let now = Now { monotonic: Instant(monotonic), wall: Timestamp(cursor.last.wall.0.wrapping_add_signed(wall)) };
         *cursor = Cursor { at: at + 2 * WORD + length, last: now };
         Ok(Some((now, rest, word(digest).ok_or_else(|| damaged("no digest"))?)))
     }

@@ -122,6 +122,12 @@ pub fn decode_peer_frames(bytes: &[u8], seating: &Seating) -> Result<Vec<PeerFra
     Ok(frames)
 }
 
+/// Checks that every host and group of a decoded frame that affects a decision belongs to the cluster. The error names
+/// what does not.
+pub fn check_peer_frame(frame: &PeerFrame, seating: &Seating) -> Result<(), String> {
+    check_frame(frame, Known(seating))
+}
+
 fn encode<T: Serialize>(header: &[u8], items: &[T], limit: usize) -> Vec<u8> {
     encode_into(Vec::with_capacity(FIRST_ROOM + ITEM_ROOM * items.len()), header, items, limit)
 }

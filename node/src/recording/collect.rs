@@ -21,10 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The maximum size of an incident in memory.
 const MOST_BYTES: u64 = 8 << 30;
 
-/// Asks the nodes at these addresses for at least the last part of their recordings, all at the same time.
-pub async fn collect(seating: Seating, nodes: &[(HostId, String)], last: Duration) -> Incident {
-    let path = format!("{PATH}?last={}", last.as_secs().max(1));
-    let asked = nodes.iter().map(|(_, address)| ask(address, &path));
+/// The part of each recording that is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Selection {
+    /// At least this last part.
+    pub last: Duration,
+    /// Without the contents of messages.
+    pub is_redacted: bool,
+}
+
+/// Asks the nodes at these addresses for their recordings, all at the same time.
+pub async fn collect(seating: Seating, nodes: &[(HostId, String)], selection: Selection) -> Incident {
+    let asked = nodes.iter().map(|(_, address)| ask(address, selection));
     let answers = join_all(asked).await;
     let mut incident = Incident { saved_at: clock::wall(), seating, hosts: Vec::new(), missing: Vec::new() };
     for ((host, _), answer) in nodes.iter().zip(answers) {
@@ -36,13 +44,19 @@ pub async fn collect(seating: Seating, nodes: &[(HostId, String)], last: Duratio
     incident
 }
 
-async fn ask(address: &str, path: &str) -> Result<HostRecording, String> {
-    let fetched = fetch::get(address, path, PATIENCE).await?;
+async fn ask(address: &str, selection: Selection) -> Result<HostRecording, String> {
+    let redact = if selection.is_redacted { "&redact=contents" } else { "" };
+    let path = format!("{PATH}?last={}{redact}", selection.last.as_secs().max(1));
+    let fetched = fetch::get(address, &path, PATIENCE).await?;
     if !fetched.status.is_success() {
         return Err(String::from_utf8_lossy(&fetched.body).trim().trim_end_matches('.').to_owned());
     }
     let incident = decode(&fetched.body)?;
-    incident.hosts.into_iter().next().ok_or_else(|| "it sent no recording".to_owned())
+    let recording = incident.hosts.into_iter().next().ok_or_else(|| "it sent no recording".to_owned())?;
+    if selection.is_redacted && recording.redaction.is_none() {
+        return Err("it did not redact its contents".to_owned());
+    }
+    Ok(recording)
 }
 
 /// The incident as it is sent and saved.

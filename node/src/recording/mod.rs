@@ -7,12 +7,14 @@
 //! | [`writer`] | a thread that writes segments and deletes the oldest |
 //! | [`folder`] | the files of the segments |
 //! | [`collect`] | the recordings of all nodes, in one incident |
+//! | [`replaying`] | replays recordings that may be damaged |
 //!
 //! Recording never delays the node: a recording whose disk is too slow or too full has a gap, and the node goes on.
 
 pub mod collect;
 pub mod folder;
 pub mod recorded_node;
+pub mod replaying;
 pub mod writer;
 
 use std::time::Duration;

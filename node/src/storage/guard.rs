@@ -1,7 +1,5 @@
 //! Converts any failure inside the engine, panics included, into a [`StorageError`].
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use cubecast_core::store::reading::Unreadable;
@@ -9,6 +7,7 @@ use cubecast_core::store::reading::Unreadable;
 use super::error::StorageError;
 use super::folder::Folder;
 use super::write::Failure;
+use crate::panics;
 
 /// Runs `work` on the engine. redb asserts invariants of its file, so a panic there means a damaged file. After a
 /// failed write the engine is not used again, so its state after a panic does not matter.
@@ -17,11 +16,9 @@ pub(super) fn guard<T>(
     doing: &'static str,
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, StorageError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match panics::catch(work) {
         Ok(result) => result.map_err(|failure| explain(folder, doing, failure)),
-        Err(panic) => {
-            Err(damaged(folder.path(), format!("{doing}: the engine stopped with `{}`", panic_text(&*panic))))
-        }
+        Err(panic) => Err(damaged(folder.path(), format!("{doing}: the engine stopped with `{panic}`"))),
     }
 }
 
@@ -43,12 +40,4 @@ fn explain(folder: &Folder, doing: &'static str, failure: Failure) -> StorageErr
 
 fn damaged(folder: &Path, what: String) -> StorageError {
     StorageError::Damaged { folder: folder.to_path_buf(), what }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (None, Some(text)) => text,
-        (None, None) => "a panic without a message",
-    }
 }

@@ -1,8 +1,10 @@
 //! `GET /incident?last=SECONDS`: the recording of this node, as an incident with one host, compressed with gzip. With
-//! `&nodes=all`, the recordings of all nodes, which this node collects from the others.
+//! `&nodes=all`, the recordings of all nodes, which this node collects from the others. With `&redact=contents`, without
+//! the contents of messages.
 //!
 //! Recordings contain messages. Every client can read both.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +19,9 @@ use tokio::sync::Mutex;
 
 use super::ServerContext;
 use super::static_files::{only_reading, page};
-use crate::recording::collect;
+use crate::recording::collect::{self, Selection};
 use crate::recording::folder::RecordingFolder;
+use crate::recording::replaying;
 use crate::runtime::clock;
 
 pub use crate::recording::collect::PATH;
@@ -38,7 +41,7 @@ pub struct Incidents {
 /// A valid request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Wanted {
-    last: Duration,
+    selection: Selection,
     of_all: bool,
 }
 
@@ -55,14 +58,17 @@ pub async fn answer(context: &ServerContext, request: &Request<Incoming>) -> Res
         return only_reading();
     }
     match parse(request.uri().query().unwrap_or_default()) {
-        Some(Wanted { last, of_all: false }) => recording(context, last).await,
-        Some(Wanted { last, of_all: true }) => recordings_of_all(context, last).await,
-        None => page(StatusCode::BAD_REQUEST, "Use /incident?last=SECONDS[&nodes=all], with 1 to 86400 seconds.\n"),
+        Some(Wanted { selection, of_all: false }) => recording(context, selection).await,
+        Some(Wanted { selection, of_all: true }) => recordings_of_all(context, selection).await,
+        None => page(
+            StatusCode::BAD_REQUEST,
+            "Use /incident?last=SECONDS[&nodes=all][&redact=contents], with 1 to 86400 seconds.\n",
+        ),
     }
 }
 
-async fn recordings_of_all(context: &ServerContext, last: Duration) -> Response<Full<Bytes>> {
-    let incident = collect::collect(context.seating().clone(), &context.incidents.nodes, last).await;
+async fn recordings_of_all(context: &ServerContext, selection: Selection) -> Response<Full<Bytes>> {
+    let incident = collect::collect(context.seating().clone(), &context.incidents.nodes, selection).await;
     if incident.hosts.is_empty() {
         return no_recording();
     }
@@ -86,7 +92,7 @@ fn download(bytes: Vec<u8>) -> Response<Full<Bytes>> {
     answer
 }
 
-async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Bytes>> {
+async fn recording(context: &ServerContext, selection: Selection) -> Response<Full<Bytes>> {
     let Ok(reading) = context.incidents.reading.clone().try_lock_owned() else {
         return page(StatusCode::SERVICE_UNAVAILABLE, "Another request reads the recording. Try again.\n");
     };
@@ -94,10 +100,13 @@ async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Byt
     let read = tokio::task::spawn_blocking(move || {
         let _reading = reading;
         let saved_at = clock::wall();
-        let since = Timestamp(saved_at.0.saturating_sub(last.as_micros() as u64));
-        let recording = folder.read(host, since)?;
+        let since = Timestamp(saved_at.0.saturating_sub(selection.last.as_micros() as u64));
+        let mut recording = folder.read(host, since)?;
         if recording.segments.is_empty() {
             return Ok(None);
+        }
+        if selection.is_redacted {
+            recording = replaying::redact(&recording).map_err(io::Error::other)?;
         }
         collect::compress(&Incident { saved_at, seating, hosts: vec![recording], missing: Vec::new() }).map(Some)
     });
@@ -110,15 +119,17 @@ async fn recording(context: &ServerContext, last: Duration) -> Response<Full<Byt
 }
 
 fn parse(query: &str) -> Option<Wanted> {
-    let mut wanted = Wanted { last: DEFAULT_LAST, of_all: false };
+    let selection = Selection { last: DEFAULT_LAST, is_redacted: false };
+    let mut wanted = Wanted { selection, of_all: false };
     for part in query.split('&').filter(|part| !part.is_empty()) {
         match part.split_once('=')? {
-            ("last", seconds) => wanted.last = Duration::from_secs(seconds.parse().ok()?),
+            ("last", seconds) => wanted.selection.last = Duration::from_secs(seconds.parse().ok()?),
             ("nodes", "all") => wanted.of_all = true,
+            ("redact", "contents") => wanted.selection.is_redacted = true,
             _ => return None,
         }
     }
-    (Duration::from_secs(1)..=LONGEST_LAST).contains(&wanted.last).then_some(wanted)
+    (Duration::from_secs(1)..=LONGEST_LAST).contains(&wanted.selection.last).then_some(wanted)
 }
 
 #[cfg(test)]
@@ -127,11 +138,15 @@ mod tests {
 
     #[test]
     fn the_time_is_in_seconds_and_has_limits() {
-        let wanted = |last, of_all| Some(Wanted { last: Duration::from_secs(last), of_all });
-        assert_eq!(parse(""), wanted(300, false));
-        assert_eq!(parse("last=60"), wanted(60, false));
-        assert_eq!(parse("last=60&nodes=all"), wanted(60, true));
-        for bad in ["last=0", "last=86401", "last=5m", "first=1", "last=-1", "last=", "nodes=1", "all"] {
+        let wanted = |last, is_redacted, of_all| {
+            Some(Wanted { selection: Selection { last: Duration::from_secs(last), is_redacted }, of_all })
+        };
+        assert_eq!(parse(""), wanted(300, false, false));
+        assert_eq!(parse("last=60"), wanted(60, false, false));
+        assert_eq!(parse("last=60&nodes=all"), wanted(60, false, true));
+        assert_eq!(parse("redact=contents&last=60"), wanted(60, true, false));
+        let bad = ["last=0", "last=86401", "last=5m", "first=1", "last=-1", "last=", "nodes=1", "all", "redact=names"];
+        for bad in bad {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -28,7 +28,7 @@ const ITEMS: [usize; 11] = [
 ];
 /// A list may claim as many items as bytes are left, and memory for them is reserved at once. Lists within the items
 /// hold vertices, which are small.
-const FRAMES: Allowance = Allowance { per_byte: largest(&ITEMS) + 16, beside: 2 << 10 };
+pub(crate) const FRAMES: Allowance = Allowance { per_byte: largest(&ITEMS) + 16, beside: 2 << 10 };
 
 const fn largest(sizes: &[usize]) -> usize {
     match sizes {

@@ -19,6 +19,8 @@
 //! | `journal` | the writes of a journal record | the disk |
 //! | `log_entries` | the data of log entries | the disk, a leader |
 //! | `group_state` | a checkpoint's state | the disk, a leader |
+//! | `incidents` | an incident after its first line, decompressed | a file of anyone |
+//! | `segments` | a part of a recording | the disk, a file of anyone |
 //! | `node_config` | a configuration file | the node's owner |
 //! | `typed_values` | one word | the command line, files |
 
@@ -27,6 +29,7 @@ pub mod examples;
 pub mod frames;
 pub mod handshakes;
 pub mod memory;
+pub mod recordings;
 pub mod requests;
 pub mod stored;
 pub mod typed;
@@ -58,6 +61,8 @@ pub const DECODERS: &[Decoder] = &[
     Decoder { name: "journal", check: stored::check_journal, examples: examples::journals },
     Decoder { name: "log_entries", check: stored::check_log_entry, examples: examples::log_entries },
     Decoder { name: "group_state", check: stored::check_state, examples: examples::group_states },
+    Decoder { name: "incidents", check: recordings::check_incident, examples: examples::incidents },
+    Decoder { name: "segments", check: recordings::check_segment, examples: examples::segments },
     Decoder { name: "node_config", check: typed::check_config, examples: examples::node_configs },
     Decoder { name: "typed_values", check: typed::check_word, examples: examples::words },
 ];

@@ -6,6 +6,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use cubecast_core::recording::promises::Promises;
+use cubecast_core::recording::replay::Replay;
+use cubecast_node::recording::collect;
 use cubecast_sim::FaultClass;
 use cubecast_sim::check::CHECKERS;
 use serde_json::Value;
@@ -73,4 +76,26 @@ fn what_makes_no_sense_is_refused_before_anything_is_run() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn a_run_is_written_as_an_incident_that_is_replayed_exactly_and_keeps_its_promises() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("run.incident");
+    let output = Command::new(env!("CARGO_BIN_EXE_cubecast-lab"))
+        .args(["sim", "--seed", "5", "--faults", "kill,partition", "--incident"])
+        .arg(&file)
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let incident = collect::decode(&std::fs::read(&file).expect("it was written")).expect("it is an incident");
+    assert!(incident.missing.is_empty() && incident.hosts.len() == incident.seating.dimension().size());
+    let (mut replay, mut promises) = (Replay::open(&incident).expect("it begins"), Promises::default());
+    while let Some(step) = replay.step().expect("it goes on") {
+        promises.observe(&step, &replay);
+    }
+    assert!(replay.comparisons().all(|(_, comparison)| comparison.is_equal() && comparison.turns > 100));
+    let findings = promises.conclude(&replay);
+    assert!(findings.iter().all(|found| found.violations == 0), "{findings:?}");
+    assert!(findings.iter().any(|found| found.name == "acknowledged" && found.checked > 0), "{findings:?}");
 }

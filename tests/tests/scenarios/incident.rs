@@ -1,5 +1,6 @@
 //! An incident on real processes: saved with one command, replayed exactly, and opened in a browser without any node.
 
+use cubecast_node::recording::collect;
 use cubecast_tests::artifacts;
 use cubecast_tests::browser::Browser;
 use cubecast_tests::cluster::{Plan, ProcessCluster};
@@ -37,24 +38,61 @@ async fn a_killed_leader_and_a_cut_home_are_saved_with_one_command_and_replayed_
     let saved = done(&cluster, &["incident", "save", "--to", &name]).await;
     assert!(saved.stdout.contains("8 of 8 nodes"), "{saved:?}");
 
-    let replayed = run(&["incident", "replay", &name, "--format", "json"]).await;
-    assert_eq!(replayed.code, Some(0), "{replayed:?}");
-    let lines: Vec<Value> = replayed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let (story, nodes) = lines.split_at(lines.len() - 1);
+    let (story, result) = replay(&name).await;
     let says =
         |text: String| story.iter().any(|line| line["text"].as_str().is_some_and(|told| told.starts_with(&text)));
     assert!(says(format!("node {home} is gone")) && says(format!("node {home} runs")), "{story:?}");
     let successor = home.neighbours().any(|neighbour| says(format!("node {neighbour} leads group {home}")));
     assert!(successor, "{story:?}");
-    let nodes = nodes[0]["nodes"].as_array().expect("a list").clone();
-    assert_eq!(nodes.len(), 8);
-    for node in &nodes {
-        assert!(node["turns"].as_u64().is_some_and(|turns| turns > 50), "{node}");
-        assert_eq!((&node["different_turns"], &node["different_states"]), (&0.into(), &0.into()), "{node}");
+    assert_eq!(compared(&result, "/turns"), 8);
+    for promise in result["promises"].as_array().expect("a list") {
+        assert_eq!(promise["violations"], 0, "{promise}");
     }
+    let checked = |name: &str| {
+        let promises = result["promises"].as_array().expect("a list");
+        promises.iter().find(|promise| promise["name"] == name).and_then(|promise| promise["checked"].as_u64())
+    };
+    assert!(checked("acknowledged") > Some(300) && checked("prefixes") > Some(300), "{result}");
     say(&format!("{} bytes, {} lines of story", file.metadata().map_or(0, |file| file.len()), story.len()));
 
+    // Without contents: the same story.
+    let redacted = folder.path().join("redacted.incident");
+    let redacted_name = redacted.display().to_string();
+    let saved = done(&cluster, &["incident", "save", "--redact", "contents", "--to", &redacted_name]).await;
+    assert!(saved.stdout.contains("8 of 8 nodes, contents redacted"), "{saved:?}");
+    assert!(contains(&file, "publisher1/") && !contains(&redacted, "publisher1/"), "contents begin with this");
+    let (_, result) = replay(&redacted_name).await;
+    for what in ["/turns", "/redaction/original/turns", "/redaction/masked/turns"] {
+        assert_eq!(compared(&result, what), 8);
+    }
+
     open_in_a_browser(&file, home).await;
+}
+
+/// Replays a file without a difference: what happened, and the result.
+async fn replay(file: &str) -> (Vec<Value>, Value) {
+    let replayed = run(&["incident", "replay", file, "--format", "json"]).await;
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    let mut lines: Vec<Value> = replayed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let result = lines.pop().expect("the result is the last line");
+    (lines, result)
+}
+
+/// The number of nodes for which many turns were compared, all of which were equal. `turns`: where their number is.
+fn compared(result: &Value, turns: &str) -> usize {
+    let of = turns.trim_end_matches("/turns");
+    let nodes = result["nodes"].as_array().expect("a list").iter();
+    let is_equal = |node: &&Value| {
+        let number = |name: &str| node.pointer(&format!("{of}/{name}")).and_then(Value::as_u64);
+        number("turns") > Some(50) && [number("different_turns"), number("different_states")] == [Some(0); 2]
+    };
+    nodes.filter(is_equal).count()
+}
+
+fn contains(file: &std::path::Path, text: &str) -> bool {
+    let compressed = std::fs::read(file).expect("it was written");
+    let incident = collect::decode(&compressed).expect("it is an incident").encode();
+    incident.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 /// Without any node: the page needs only the file.

@@ -86,6 +86,18 @@ pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
     });
 }
 
+/// Replaces the whole page by an error. Nothing of it runs afterwards.
+pub fn end_page(title: &str, why: &str) {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
+    let Some(body) = document.body() else { return };
+    body.set_inner_html("<main class=\"invitation\" role=\"alert\" data-testid=\"page-ended\"><h1></h1><p></p></main>");
+    for (tag, text) in [("h1", title), ("p", why)] {
+        if let Ok(Some(element)) = body.query_selector(tag) {
+            element.set_text_content(Some(text));
+        }
+    }
+}
+
 /// Reads a file that the user chose or dropped, decompressed if it is compressed with gzip. `tell` receives its bytes
 /// or an error text.
 pub fn read(file: File, tell: impl FnOnce(Result<Vec<u8>, String>) + 'static) {

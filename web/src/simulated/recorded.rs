@@ -7,6 +7,7 @@ use cubecast_core::identity::{GroupId, HostId};
 use cubecast_core::io::{ConnectionId, Effect};
 use cubecast_core::names::{Offset, TopicId};
 use cubecast_core::node::Node;
+use cubecast_core::recording::comparison::Redaction;
 use cubecast_core::recording::incident::Incident;
 use cubecast_core::recording::replay::{Replay, ReplayError, Step};
 use cubecast_core::records::StoredMessage;
@@ -36,6 +37,27 @@ impl OpenedIncident {
     pub fn about(&self) -> String {
         let (recorded, all) = (self.0.hosts.len(), self.0.seating.dimension().size());
         format!("{recorded} of {all} nodes, saved at {}. Press play to see what happened.", self.0.saved_at)
+    }
+
+    /// What was compared before the contents of messages were masked, in a sentence; `None` if they are not. `true`:
+    /// all of it was equal.
+    pub fn redaction(&self) -> Option<(bool, String)> {
+        let redactions: Vec<&Redaction> = self.0.hosts.iter().filter_map(|host| host.redaction.as_ref()).collect();
+        let turns: u64 = redactions.iter().map(|redaction| redaction.original.turns).sum();
+        let different: u64 =
+            redactions.iter().map(|of| of.original.different_turns.max(of.masked.different_turns)).sum();
+        let is_equal = redactions.iter().all(|redaction| redaction.is_equal());
+        let result = match is_equal {
+            true => "all of them were equal".to_owned(),
+            false => format!("{different} of them differed"),
+        };
+        (!redactions.is_empty()).then(|| {
+            let text = format!(
+                "The contents of messages are redacted. Before that, {turns} turns were compared with what the nodes \
+                 did, and with the redacted ones: {result}."
+            );
+            (is_equal, text)
+        })
     }
 
     /// The hosts without a recording, and why.
@@ -127,7 +149,7 @@ impl Recorded {
 
     /// A host as it is now, for a simulation.
     fn resumed(&mut self, host: HostId) -> Option<Resumed> {
-        let at = Timestamp(self.replay.begins().0 + self.now.0);
+        let at = Timestamp(self.replay.begins().0.saturating_add(self.now.0));
         let clocks = self.replay.clocks(host, at)?;
         let node = self.replay.take_node(host);
         let mut disk = node.as_ref().map_or_else(|| self.replay.disk_of(host).to_vec(), Node::as_writes);

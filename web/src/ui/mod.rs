@@ -66,6 +66,6 @@ pub use messages::{MessageList, MessageListProps};
 pub use node_card::{NodeCard, NodeCardProps};
 pub use page::{Page, PageProps};
 pub use publish_form::{PublishForm, PublishFormProps};
-pub use simulated::{IncidentApp, SimulatedApp, go_on_where_asked};
+pub use simulated::{IncidentApp, SimulatedApp, explain_panics, go_on_where_asked};
 pub use subscribe_form::{SubscribeForm, SubscribeFormProps};
 pub use topic_card::{TopicCard, TopicCardProps};

@@ -2,6 +2,7 @@
 //! fuzzing starts with them.
 
 mod peers;
+mod recordings;
 mod stored;
 #[path = "../../../../core/tests/wire/examples/mod.rs"]
 mod wire;
@@ -14,6 +15,7 @@ use cubecast_core::wire::event::WatchEvent;
 use cubecast_node::transport::handshake::PROTOCOL;
 
 pub use peers::frames as peer_frames_once;
+pub use recordings::{incidents, segments};
 pub use stored::{change_bytes, commands, topics};
 
 /// Every request once.

@@ -5,11 +5,14 @@ mod farm;
 mod print;
 
 use std::num::NonZeroUsize;
+use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cubecast_core::recording::incident::Incident;
 use cubecast_node::failure::Failure;
 use cubecast_node::output::{even_unread, line, raw};
+use cubecast_node::recording::collect;
 use cubecast_sim::{FaultClass, Report, Scenario, Shrunk, shrink, trace};
 use farm::{Farm, Harvest, Job};
 
@@ -26,6 +29,7 @@ use crate::output::{ReportFormat, remark};
     cubecast-lab sim --minutes 10\n    \
     cubecast-lab sim --seeds 1000 --faults kill,partition,power\n    \
     cubecast-lab sim --seed 4711 --trace run.json\n    \
+    cubecast-lab sim --seed 4711 --incident run.incident\n    \
     cubecast-lab sim --scenario core/sim/scenarios --seeds 20\n    \
     cubecast-lab sim --list")]
 pub struct Args {
@@ -57,6 +61,10 @@ pub struct Args {
     /// Write the first run that breaks a promise, shortened, to this file. With --seed, write the run in any case.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Record all nodes in the run that --trace would write, as an incident. `cubecast incident replay` and the
+    /// dashboard open it.
+    #[arg(long, value_name = "FILE")]
+    incident: Option<PathBuf>,
     /// Concurrent runs. Default: the number of processors.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -101,6 +109,9 @@ fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(
         if let (Some(path), Some(seed)) = (&args.trace, args.seed) {
             write_trace(path, &trace::record(&scenarios[0], seed, &Default::default()))?;
         }
+        if let (Some(path), Some(seed)) = (&args.incident, args.seed) {
+            write_incident(path, &trace::record_incident(&scenarios[0], seed, &Default::default()))?;
+        }
         return Ok(());
     };
     let scenario = scenarios.iter().find(|scenario| scenario.name == failed.scenario).expect("it was just run");
@@ -110,12 +121,19 @@ fn follow_up(args: &Args, scenarios: &[Scenario], harvest: &Harvest) -> Result<(
     if let Some(path) = &args.trace {
         write_failure(path, scenario, &shrunk)?;
     }
+    if let Some(path) = &args.incident {
+        let recorded = catch_unwind(|| trace::record_incident(scenario, failed.seed, &shrunk.reduction));
+        match recorded {
+            Ok(incident) => write_incident(path, &incident)?,
+            Err(_) => remark("the run cannot be recorded: a node panics in it"),
+        }
+    }
     Err(Failure::new(Failure::FAILED, print::how_to_see_it(failed, &args.scenario)))
 }
 
 fn write_failure(path: &PathBuf, scenario: &Scenario, shrunk: &Shrunk) -> Result<(), Failure> {
     let Report { seed, .. } = shrunk.report;
-    let recorded = std::panic::catch_unwind(|| trace::record(scenario, seed, &shrunk.reduction));
+    let recorded = catch_unwind(|| trace::record(scenario, seed, &shrunk.reduction));
     let file = recorded.unwrap_or_else(|_| trace::TraceFile {
         cubecast_trace: 2,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -133,6 +151,13 @@ fn write_trace(path: &PathBuf, file: &trace::TraceFile) -> Result<(), Failure> {
     let written = serde_json::to_vec(file).map_err(std::io::Error::other).and_then(|json| std::fs::write(path, json));
     written.map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display())))?;
     remark(&format!("run written to {}", path.display()));
+    Ok(())
+}
+
+fn write_incident(path: &PathBuf, incident: &Incident) -> Result<(), Failure> {
+    let written = collect::compress(incident).and_then(|bytes| std::fs::write(path, bytes));
+    written.map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", path.display())))?;
+    remark(&format!("incident written to {}; replay it with: cubecast incident replay {0}", path.display()));
     Ok(())
 }
 

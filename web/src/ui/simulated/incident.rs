@@ -42,8 +42,22 @@ fn open_file(name: &str, bytes: &[u8]) -> Result<OpenedFile, String> {
     let mut remarks = vec![("plain", format!("{name}: {}", opened.about()))];
     let missing =
         opened.missing().iter().map(|(node, why)| ("warning", format!("Node {node} is not recorded: {why}.")));
+    remarks.extend(opened.redaction().map(|(is_equal, text)| (if is_equal { "plain" } else { "warning" }, text)));
     remarks.extend(missing);
     Ok(OpenedFile { number: browser::performance_ms() as u64, recording: opened, remarks: Rc::from(remarks) })
+}
+
+/// Makes a panic visible. A replay asserts what it cannot check in a file. WebAssembly ends with a failed assertion, so
+/// this is the last that the page can say.
+pub fn explain_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        browser::end_page(
+            "This incident cannot be replayed",
+            &format!(
+                "It is damaged, or was recorded by another version. Reload the page to open another one. ({panic})"
+            ),
+        );
+    }));
 }
 
 #[derive(Properties, PartialEq)]

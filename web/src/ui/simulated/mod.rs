@@ -10,5 +10,5 @@ mod timeline;
 mod transport;
 
 pub use app::SimulatedApp;
-pub use incident::IncidentApp;
+pub use incident::{IncidentApp, explain_panics};
 pub use mode::{ModeSwitch, go_on_where_asked};

@@ -2,48 +2,17 @@
 
 use std::time::Duration;
 
-use cubecast_core::cube::Dimension;
-use cubecast_core::identity::HostId;
 use cubecast_core::recording::incident::{HostRecording, Incident, IncidentError};
 use cubecast_core::recording::replay::{Replay, ReplayError, Step};
-use cubecast_core::time::Timestamp;
-use cubecast_sim::{Cluster, ClusterConfig, Recording, Reduction, Scenario, Simulation};
+use cubecast_sim::{Reduction, Scenario, Simulation};
 
-const ALL: Duration = Duration::from_secs(3600);
-
-/// A cluster of eight nodes that has elected its leaders.
-fn recorded_cluster() -> Cluster {
-    let config = ClusterConfig::new(Dimension::new(3).unwrap(), 1);
-    let mut cluster = Cluster::with(ClusterConfig { recorder: Some(Recording::begin), gather_turns: true, ..config });
-    cluster.run_for(Duration::from_secs(3));
-    cluster
-}
-
-fn host(text: &str) -> HostId {
-    text.parse().unwrap()
-}
-
-/// Replays everything, and checks that it is equal. Returns the number of turns and of compared states.
-fn replay(incident: &Incident) -> (u64, u64) {
-    let mut replay = Replay::open(incident).unwrap();
-    let mut last = Timestamp(0);
-    while let Some(step) = replay.step().unwrap() {
-        assert!(step.at >= last, "the hosts are replayed in the order of time");
-        last = step.at;
-    }
-    let mut sum = (0, 0);
-    for (host, comparison) in replay.comparisons() {
-        assert!(comparison.is_equal(), "node {host}: {comparison:?}");
-        sum = (sum.0 + comparison.turns, sum.1 + comparison.states);
-    }
-    sum
-}
+use super::support::*;
 
 #[test]
 fn whatever_happens_a_replay_does_what_the_nodes_did() {
     let scenario = Scenario { seconds: 6, ..Scenario::default() };
     for seed in 0..12 {
-        let mut recorded = Simulation::recorded(&scenario, seed);
+        let mut recorded = Simulation::recorded(&scenario, seed, &Reduction::default());
         let mut plain = Simulation::new(&scenario, seed, &Reduction::default());
         for simulation in [&mut recorded, &mut plain] {
             simulation.advance(simulation.ends());
@@ -129,7 +98,8 @@ fn damage_is_an_error_and_an_unfinished_turn_is_the_end() {
 
     let empty = Incident { hosts: Vec::new(), ..incident.clone() };
     assert_eq!(Replay::open(&empty).err(), Some(ReplayError::Incident(IncidentError::Empty)));
-    let foreign = vec![HostRecording { host: host("000"), segments: vec![b"something else"[..].into()] }];
+    let foreign =
+        vec![HostRecording { host: host("000"), segments: vec![b"something else"[..].into()], redaction: None }];
     assert!(Replay::open(&Incident { hosts: foreign, ..incident.clone() }).is_err());
     let encoded = incident.encode();
     assert_eq!(Incident::decode(&encoded[1..]), Err(IncidentError::Unknown));
