@@ -65,7 +65,7 @@ impl State {
 
     /// The first messages may have arrived before the answer.
     fn confirm_subscription(&mut self, task: u64, cursor: Offset) {
-        self.inboxes.change().confirm(task);
+        self.inboxes.change().confirm(task, cursor);
         let Some((subscriber, topic)) = self.inboxes.asked_by(task) else { return };
         let next = self.inboxes.get(subscriber, topic).and_then(|inbox| inbox.next).unwrap_or(cursor);
         self.closer.charts.change().learn_own(self.now_ms, topic, subscriber, next.0);
