@@ -45,7 +45,7 @@ async fn the_crosshair_is_where_the_pointer_is_until_it_leaves_the_charts() {
     let x = bounds.left() + bounds.width() * (60.0 + 40.5) / 120.0;
     point(&page, THROUGHPUT, "pointermove", x).await;
     assert!(page.text(READOUT).contains("40 s"), "{}", page.text(READOUT));
-    let crosshair = page.get("[data-testid=chart-latency] .crosshair").get_bounding_client_rect();
+    let crosshair = page.get("[data-testid=chart-latency] .crosshair i").get_bounding_client_rect();
     let other = page.get("[data-testid=chart-latency] .timed").get_bounding_client_rect();
     let share = (crosshair.left() - other.left()) / other.width();
     assert!((share - (60.0 + 40.5) / 120.0).abs() < 0.01, "{share}");

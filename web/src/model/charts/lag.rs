@@ -68,14 +68,14 @@ impl Lags {
     pub fn learn_own(&mut self, now_ms: u64, topic: &TopicName, subscriber: &SubscriberId, next: u64, end: u64) {
         let position = self.position(now_ms, topic, subscriber, end);
         position.source = Source::Page;
-        position.move_to(now_ms, next, true);
+        position.move_to(now_ms, next);
     }
 
     /// A node reported that it pushed the message before `next`. A subscriber may begin again at an earlier offset.
     pub fn learn_reported(&mut self, now_ms: u64, topic: &TopicName, subscriber: &SubscriberId, next: u64, end: u64) {
         let position = self.position(now_ms, topic, subscriber, end);
         if position.source == Source::Nodes {
-            position.move_to(now_ms, next, true);
+            position.move_to(now_ms, next);
         }
     }
 
@@ -135,11 +135,11 @@ impl Position {
     }
 
     /// A message that was delivered is part of the topic.
-    fn move_to(&mut self, now_ms: u64, next: u64, is_exact: bool) {
+    fn move_to(&mut self, now_ms: u64, next: u64) {
         self.next = next;
         self.end = self.end.max(next);
         self.heard_ms = now_ms;
-        self.is_exact = is_exact;
+        self.is_exact = true;
     }
 
     fn sum(&self, now_ms: u64) -> Lag {

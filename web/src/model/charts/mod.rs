@@ -49,6 +49,8 @@ pub struct Charts {
     ends_known: usize,
     under_way: BTreeMap<TraceId, UnderWay>,
     lags: Lags,
+    /// Whether some events do not reach this page: they are sampled, or a node is not connected.
+    is_partial: bool,
 }
 
 /// The completed seconds.
@@ -206,9 +208,17 @@ impl Charts {
         self.lags.learn_end(topic, end);
     }
 
-    /// Some events do not reach this page: they are sampled, or a node is not connected.
-    pub fn doubt(&mut self) {
-        self.lags.doubt();
+    /// Whether all events reach this page.
+    pub fn hears_all(&self) -> bool {
+        !self.is_partial
+    }
+
+    /// From now on, all events reach this page, or some do not.
+    pub fn hear_all(&mut self, all: bool) {
+        self.is_partial = !all;
+        if self.is_partial {
+            self.lags.doubt();
+        }
     }
 
     /// Counts a publish of this page that was acknowledged after `took_ms`.
@@ -254,6 +264,9 @@ impl Charts {
             // After a long sleep, insert no more quiet seconds than are kept.
             self.present.at_s = (over.at_s + 1).max(now_s.saturating_sub(SECONDS as u64));
             let is_carried = now_s - over.at_s <= MOST_CARRIED_S;
+            if self.is_partial {
+                self.lags.doubt();
+            }
             let lags = if is_carried { self.lags.sums(now_ms) } else { Vec::new() };
             let seconds = &mut self.history.change().seconds;
             seconds.push_back(Rc::new(over.summed_up(lags)));

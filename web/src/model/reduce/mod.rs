@@ -40,12 +40,13 @@ impl State {
             self.listen();
             self.update_breakages();
             self.report_obstacles();
+            self.update_completeness();
         }
         if self.closer.recorder.is_following() {
             self.closer.recorder.change().go_on(self.now_ms, &self.cluster);
         }
         if self.closer.charts.is_due(self.now_ms) {
-            self.roll_charts();
+            self.closer.charts.change().roll(self.now_ms);
         }
         if self.rates.is_due(self.now_ms) {
             self.rates.change().roll(self.now_ms);
@@ -147,16 +148,15 @@ impl State {
 
     // Conclusions.
 
-    fn roll_charts(&mut self) {
+    /// Whether all events reach this page: the nodes sample none, and it is connected to all that run.
+    pub(super) fn update_completeness(&mut self) {
         let cluster = &self.cluster;
         let is_open = |node| cluster.nodes.get(&node).is_some_and(|known| known.socket == Socket::Open);
         let mut running = cluster.all_nodes().filter(|node| cluster.health(*node).is_running());
-        let is_partial = self.closer.xray.is_sampled() || running.any(|node| !is_open(node));
-        let charts = self.closer.charts.change();
-        if is_partial {
-            charts.doubt();
+        let is_complete = !self.closer.xray.is_sampled() && running.all(is_open);
+        if is_complete != self.closer.charts.hears_all() {
+            self.closer.charts.change().hear_all(is_complete);
         }
-        charts.roll(self.now_ms);
     }
 
     fn update_breakages(&mut self) {

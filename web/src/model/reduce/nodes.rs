@@ -149,6 +149,7 @@ impl State {
     pub(super) fn learn_sample(&mut self, node: HostId, sample: u32) {
         self.closer.xray.change().learn_sample(node, sample);
         self.rates.change().learn_sample(self.now_ms, node, sample, &self.cluster);
+        self.update_completeness();
     }
 
     /// Learns of which groups this page hears everything.

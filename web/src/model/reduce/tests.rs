@@ -315,6 +315,22 @@ fn the_lag_of_this_page_begins_at_its_cursor_and_ends_with_the_subscription() {
 }
 
 #[test]
+fn the_lag_of_others_is_a_bound_while_events_are_sampled_or_a_running_node_is_not_heard() {
+    let (subscriber, topic): (SubscriberId, TopicName) = ("other".parse().unwrap(), "news".parse().unwrap());
+    let delivered = event("101", Event::Delivered { topic, subscriber, offset: Offset(1) });
+    let is_exact = |state: State| {
+        let state = state.with(delivered.clone()).at(2_000, status("000"));
+        state.closer.charts.history.seconds[0].lags[0].is_exact
+    };
+    assert!(is_exact(running()));
+    assert!(!is_exact(running().with(Action::Sampled { node: named("100"), sample: 4 })));
+    assert!(!is_exact(running().with(Action::SocketChanged { node: named("100"), socket: Socket::Closed })));
+    let node = named("100");
+    let again = running().with(Action::Sampled { node, sample: 4 }).with(Action::Sampled { node, sample: 1 });
+    assert!(is_exact(again));
+}
+
+#[test]
 fn an_election_is_told_by_its_winner_only() {
     let lead = |role| Event::RoleChanged { group: named("100"), role, term: 7, leader: Some(named("101")) };
     let state = running().told("101", lead(Role::Leader)).told("110", lead(Role::Follower));

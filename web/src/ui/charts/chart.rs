@@ -18,7 +18,7 @@ pub const MOST_NAMED: usize = 3;
 /// How a chart is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Size {
-    /// With a legend; one of few, so the tab key leads to it.
+    /// With a legend; one of few, so it takes the keyboard.
     Large,
     Small,
 }
@@ -28,27 +28,25 @@ pub fn chart(scene: &ChartsScene, chart: &Chart, at: Option<usize>, size: Size, 
     let is_large = size == Size::Large;
     let axis = scene.ticks[if is_large { 1 } else { 2 }].clone();
     let values = chart.words(at);
+    let plots = html! {
+        <>
+            { for chart.plots.iter().map(|plot| html! {
+                <PlotView plot={plot.clone()} marks={scene.marks.clone()} />
+            }) }
+            {crosshair(scene, at)}
+        </>
+    };
     html! {
         <figure class="chart" data-testid={id}>
             <figcaption>
                 <strong title={plain_words(&chart.title)}>{words(&chart.title)}</strong>
                 <span class={at.map(|_| "is-then")}>{words(&values)}</span>
             </figcaption>
-            <div
-                class="timed"
-                role="slider"
-                tabindex={if is_large { "0" } else { "-1" }}
-                aria-label={plain_words(&chart.title)}
-                aria-valuemin="0"
-                aria-valuemax={scene.span.count.saturating_sub(1).to_string()}
-                aria-valuenow={at.unwrap_or(scene.span.count.saturating_sub(1)).to_string()}
-                aria-valuetext={plain_words(&spoken(scene, at, &values))}
-            >
-                { for chart.plots.iter().map(|plot| html! {
-                    <PlotView plot={plot.clone()} marks={scene.marks.clone()} />
-                }) }
-                {crosshair(scene, at)}
-            </div>
+            if is_large {
+                {slider(scene, chart, at, &values, plots)}
+            } else {
+                <div class="timed">{plots}</div>
+            }
             <TimeAxis ticks={axis} />
             if is_large && chart.plots[0].lines.len() > 1 {
                 {legend(&chart.plots[0].lines)}
@@ -58,10 +56,30 @@ pub fn chart(scene: &ChartsScene, chart: &Chart, at: Option<usize>, size: Size, 
     }
 }
 
-/// The vertical line at the crosshair's second.
+/// The plots of a chart that takes the keyboard. A screen reader speaks the values of each second to which a key leads.
+fn slider(scene: &ChartsScene, chart: &Chart, at: Option<usize>, values: &str, plots: Html) -> Html {
+    let last = scene.span.count.saturating_sub(1);
+    html! {
+        <div
+            class="timed"
+            role="slider"
+            tabindex="0"
+            aria-label={plain_words(&chart.title)}
+            aria-valuemin="0"
+            aria-valuemax={last.to_string()}
+            aria-valuenow={at.unwrap_or(last).to_string()}
+            aria-valuetext={plain_words(&spoken(scene, at, values))}
+        >
+            {plots}
+        </div>
+    }
+}
+
+/// The vertical line at the crosshair's second. Its element is as wide as the chart and is only moved, so that the browser
+/// neither lays out nor paints the lines below it again.
 pub fn crosshair(scene: &ChartsScene, at: Option<usize>) -> Html {
-    let style = |at| format!("left: {:.2}%", scene.span.share_of(at) * 100.0);
-    html! { <>{ for at.map(|at| html! { <i class="crosshair" style={style(at)} /> }) }</> }
+    let style = |at| format!("transform: translateX({:.2}%)", scene.span.share_of(at) * 100.0);
+    html! { <>{ for at.map(|at| html! { <div class="crosshair"><i style={style(at)} /></div> }) }</> }
 }
 
 /// The faults of these seconds with their sign, at most `most` of them, and how many more there are.
