@@ -41,6 +41,20 @@ async fn things_are_found_by_typing_by_address_and_by_going_back_and_an_incident
     browser.wait_for_attribute("tab-browse", "aria-selected", "true").await;
     browser.wait_for_text("placement", "100").await;
 
+    // So does the layout, and a page without a place of its own shows the last one.
+    browser.click("layout-grid").await;
+    browser.wait_for_attribute("layout-grid", "aria-pressed", "true").await;
+    assert!(browser.address().await.ends_with("&layout=grid"), "{}", browser.address().await);
+    say(&format!("picture: {}", browser.save_picture("grid").await.display()));
+    browser.open("about:blank").await;
+    browser.open(&page).await;
+    browser.wait_for_attribute("layout-grid", "aria-pressed", "true").await;
+    browser.click("layout-cube").await;
+    browser.wait_for_attribute("layout-cube", "aria-pressed", "true").await;
+    browser.evaluate("history.back(); arguments[0](null)").await;
+    browser.wait_for_attribute("layout-grid", "aria-pressed", "true").await;
+    browser.type_into("topic-input", "news").await;
+
     // An action is shown as a command.
     browser.click("tab-messages").await;
     browser.type_into("content-input", r#"{"kind": "order", "number": 12345678901234567890}"#).await;
