@@ -69,9 +69,10 @@ fn a_failure_outweighs_everything_else_in_its_second() {
 fn faults_stand_in_their_second_once_and_more_than_are_named_are_counted() {
     let mut charts = Charts::default();
     let node = named("100");
-    let [stopped, returned] =
-        [Fact::Stopped { node, mode: StopMode::Crash, duration_ms: 1 }, Fact::Returned { node, is_new: false }];
-    (0..MAX_FAULTS + 3).for_each(|_| charts.add_fault(1_000, &stopped));
+    let stopped = |number: usize| Fact::Stopped { node, mode: StopMode::Crash, duration_ms: number as u64 };
+    let returned = Fact::Returned { node, is_new: false };
+    (0..MAX_FAULTS + 3).for_each(|number| charts.add_fault(1_000, &stopped(number)));
+    charts.add_fault(1_000, &stopped(0));
     charts.add_fault(2_000, &returned);
     charts.roll(3_000);
     let [first, second] = [0, 1].map(|at: usize| charts.history.seconds[at].clone());

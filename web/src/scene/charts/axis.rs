@@ -10,8 +10,6 @@ const LONG_PX: f64 = 72.0;
 const SHORT_PX: f64 = 50.0;
 /// The lowest end of a latency scale, in microseconds.
 const LEAST_US: f64 = 100.0;
-/// Ticks of a logarithmic scale; of more decades, every second one is labelled.
-const MOST_DECADES: usize = 4;
 
 /// The names of seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,12 +159,12 @@ impl Scale {
         HEIGHT - 1.5 - share.clamp(0.0, 1.0) * (HEIGHT - 4.0)
     }
 
-    /// The upper end, and at least one value below it.
-    pub fn ticks(self) -> Vec<ValueTick> {
+    /// The upper end, and at least one value below it. `most_decades`: if a scale has more, not each is labelled.
+    pub fn ticks(self, most_decades: usize) -> Vec<ValueTick> {
         let mut values = Vec::new();
         if self.bottom > 0.0 {
             let decades = (self.top / self.bottom).log10().round() as usize;
-            let step = decades.div_ceil(MOST_DECADES);
+            let step = decades.div_ceil(most_decades);
             values.extend((0..=decades).step_by(step).map(|at| self.top / 10f64.powi(at as i32)));
             if decades == 1 {
                 values.push(self.bottom * 3.0);
@@ -240,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_top_and_the_middle_are_labelled_with_their_unit() {
-        let labels = |scale: Scale| -> Vec<String> { scale.ticks().into_iter().map(|tick| tick.label).collect() };
+        let labels = |scale: Scale| -> Vec<String> { scale.ticks(4).into_iter().map(|tick| tick.label).collect() };
         assert_eq!(labels(Scale::from_zero(Unit::PerSecond, 93)), ["100 /s", "50 /s"]);
         assert_eq!(labels(Scale::from_zero(Unit::PerSecond, 4)), ["5 /s", "2.5 /s"]);
         assert_eq!(labels(Scale::from_zero(Unit::Messages, 0)), ["10", "5"]);

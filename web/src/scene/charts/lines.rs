@@ -79,6 +79,7 @@ impl Plot {
 impl Window<'_> {
     /// Draws lines on a scale. `apart`: the height of a label in the drawing's units.
     pub(super) fn plot(&self, unit: Unit, scale: Scale, mut lines: Vec<Line>, apart: f64) -> Plot {
+        let most_decades = (HEIGHT / apart / 2.0) as usize;
         let mut taken = Vec::new();
         for line in &mut lines {
             (line.path, line.area) = self.path(line, scale);
@@ -86,7 +87,7 @@ impl Window<'_> {
             line.label_y = newest.map(|value| scale.y(f64::from(value))).filter(|y| is_free(&taken, *y, apart));
             taken.extend(line.label_y);
         }
-        Plot { unit, ticks: scale.ticks(), lines }
+        Plot { unit, ticks: scale.ticks(most_decades), lines }
     }
 
     /// Missing values interrupt the line; an isolated value is a dot.

@@ -5,7 +5,7 @@ use crate::model::charts::Availability;
 use crate::model::feed::{Fact, FaultChange};
 
 /// Distance from which two fault marks are separate, in pixels.
-const APART_PX: f64 = 26.0;
+const APART_PX: f64 = 46.0;
 
 /// What is drawn through all charts, as SVG paths.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -212,10 +212,14 @@ impl Window<'_> {
                 None => worst.push((Rc::clone(&lag.of), lag.is_own, lag.messages)),
             }
         }
-        worst.sort_by_key(|(_, is_own, most)| (!is_own, Reverse(*most)));
         let most = worst.iter().map(|(.., most)| *most).max()?;
         let left_out = worst.len().saturating_sub(MAX_LAG_LINES);
-        worst.truncate(MAX_LAG_LINES);
+        let mut chosen = Vec::new();
+        while chosen.len() < MAX_LAG_LINES
+            && let Some(at) = (0..worst.len()).max_by_key(|at| (worst[*at].1, worst[*at].2))
+        {
+            chosen.push(worst.swap_remove(at));
+        }
         let line = |(of, is_own, _): &(Rc<Subscription>, bool, u32), style: &'static str| {
             let lags: Vec<Option<&Lag>> =
                 self.seconds.iter().map(|second| second.lags.iter().find(|lag| lag.of == *of)).collect();
@@ -223,11 +227,11 @@ impl Window<'_> {
             let bounds = lags.iter().map(|lag| lag.is_some_and(|lag| !lag.is_exact)).collect();
             Line { bounds, ..Line::new(if *is_own { "own" } else { style }, of.subscriber.as_str(), values) }
         };
-        let lines: Vec<Line> = worst.iter().zip(OTHERS).map(|(worst, style)| line(worst, style)).collect();
+        let lines: Vec<Line> = chosen.iter().zip(OTHERS).map(|(chosen, style)| line(chosen, style)).collect();
         let note = self.lag_note(topic, left_out);
         let scale = Scale::from_zero(Unit::Messages, most);
         let plots = vec![Rc::new(self.plot(Unit::Messages, scale, lines, LARGE_APART))];
-        Some(Chart { title: format!("Lag behind the end of {topic}, in messages"), plots, note })
+        Some(Chart { title: format!("Messages behind the end of {topic}"), plots, note })
     }
 
     /// What the lines of the lags do not show.

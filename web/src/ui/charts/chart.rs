@@ -6,7 +6,7 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 use crate::model::feed::FaultChange;
-use crate::scene::charts::axis::TimeTick;
+use crate::scene::charts::axis::{TimeTick, Unit};
 use crate::scene::charts::{Chart, ChartsScene, HEIGHT, Line, Marks, Plot, WIDTH};
 use crate::ui::svg::px;
 use crate::ui::text::feed;
@@ -178,7 +178,7 @@ fn PlotView(props: &PlotViewProps) -> Html {
             { for plot.ticks.iter().map(|tick| html! {
                 <span class="value" style={top(tick.y)}>{tick.label.clone()}</span>
             }) }
-            if plot.lines.len() > 1 {
+            if plot.unit != Unit::PerSecond {
                 { for plot.lines.iter().filter_map(|line| line.label_y.map(|y| html! {
                     <span class={classes!("end", line.name)} style={top(y)}>{words(&line.label)}</span>
                 })) }
