@@ -10,7 +10,7 @@ use cubecast_web::model::shared::Shared;
 use cubecast_web::ui::{ChartsView, ChartsViewProps};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::wasm_bindgen_test;
-use web_sys::{HtmlElement, MouseEvent, MouseEventInit};
+use web_sys::{HtmlElement, PointerEvent, PointerEventInit};
 use yew::scheduler;
 
 use crate::harness::{Page, named};
@@ -45,10 +45,10 @@ async fn the_crosshair_is_where_the_pointer_is_until_it_leaves_the_charts() {
     let x = bounds.left() + bounds.width() * (60.0 + 40.5) / 120.0;
     point(&page, THROUGHPUT, "pointermove", x).await;
     assert!(page.text(READOUT).contains("40 s"), "{}", page.text(READOUT));
-    let crosshair = page.get("[data-testid=chart-latency] .crosshair i").get_bounding_client_rect();
-    let other = page.get("[data-testid=chart-latency] .timed").get_bounding_client_rect();
-    let share = (crosshair.left() - other.left()) / other.width();
-    assert!((share - (60.0 + 40.5) / 120.0).abs() < 0.01, "{share}");
+    let place = page.get("[data-testid=chart-latency] .crosshair i").get_attribute("style").unwrap();
+    assert_eq!(place, "transform: translateX(83.75%)", "the middle of second 40, in the other charts, too");
+    point(&page, "[data-testid=charts-readout]", "pointermove", x).await;
+    assert!(page.all(".crosshair").is_empty(), "the pointer is beside the charts");
 }
 
 #[wasm_bindgen_test]
@@ -77,10 +77,11 @@ async fn a_fault_mark_says_what_happened_and_leads_to_its_second() {
 }
 
 async fn point(page: &Page<ChartsView>, selector: &str, name: &str, x: f64) {
-    let init = MouseEventInit::new();
+    let init = PointerEventInit::new();
     init.set_bubbles(true);
     init.set_client_x(x.round() as i32);
-    let event = MouseEvent::new_with_mouse_event_init_dict(name, &init).unwrap();
+    init.set_pointer_type("mouse");
+    let event = PointerEvent::new_with_event_init_dict(name, &init).unwrap();
     page.get(selector).dispatch_event(&event).unwrap();
     scheduler::flush().await;
 }
