@@ -48,7 +48,10 @@ pub fn Drawing(props: &DrawingProps) -> Html {
                     html! { <Node key={mark.node.to_string()} mark={mark.clone()} {texts} /> }
                 }) }
             </g>
-            { for scene.nodes.iter().find(|mark| is_near(mark)).and_then(|mark| magnified(mark, *whole, *now)) }
+            // Always there, so that the nodes remain the same elements, of which one may have the focus.
+            <g>
+                { for scene.nodes.iter().find(|mark| is_near(mark)).and_then(|mark| magnified(mark, *whole, *now)) }
+            </g>
         </>
     }
 }

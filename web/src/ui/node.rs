@@ -133,7 +133,9 @@ fn signs(mark: &NodeMark, texts: NodeTexts) -> Html {
         <>
             { state_sign(mark) }
             { leader_sign(mark) }
-            { for texts.label_size.map(|size| label(mark, size)) }
+            if let Some(size) = texts.label_size {
+                { label(mark, size) }
+            }
         </>
     }
 }

@@ -3,8 +3,9 @@
 use cubecast_core::faults::LinkConditions;
 use cubecast_web::model::{Layout, Selection, State, ViewAction};
 use cubecast_web::ui::{Cube, CubeProps};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_test::wasm_bindgen_test;
-use web_sys::{PointerEvent, PointerEventInit};
+use web_sys::{HtmlElement, PointerEvent, PointerEventInit};
 
 use crate::harness::{Page, SvgClass, bubble, named, watching, watching_cube};
 
@@ -117,9 +118,13 @@ async fn names_that_cannot_be_read_are_left_out_and_the_node_in_focus_is_magnifi
     page.get(".frame").set_attribute("style", "position: absolute; inset: 0").unwrap();
     measured(&page).await;
     assert!(page.all(".node .name").is_empty());
+    // Without the window in front, the browser moves the focus and reports nothing.
+    page.get("#node-000111 .button").unchecked_into::<HtmlElement>().focus().unwrap();
     bubble(&page.get("#node-000111 .body"), "focusin");
     yew::scheduler::flush().await;
     assert_eq!(page.text("[data-testid=magnified] .name"), "000111");
+    let focused = web_sys::window().unwrap().document().unwrap().active_element().unwrap();
+    assert!(focused.closest("#node-000111").unwrap().is_some(), "it keeps the focus");
     for _ in 0..6 {
         page.press("#node-000111 .button", "+").await;
     }
