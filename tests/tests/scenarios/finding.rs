@@ -127,7 +127,7 @@ async fn stored_messages_are_found_by_offset_and_by_time_and_the_busiest_topic_i
         publish(&mut *client.lock().await, "zeta", 0..5).await;
         const FIRST: &str = "
             const row = document.querySelector('#topic-list [data-row=\"0\"]');
-            arguments[0](row.dataset.testid + ' ' + row.querySelector('.rate').textContent)";
+            arguments[0](row.dataset.testid + ' ' + row.querySelector('.col-rate').textContent)";
         let first = browser.evaluate(FIRST).await.as_str().expect("a text").to_owned();
         let is_moving = first.starts_with("topic-row-zeta ") && first.ends_with("/s") && !first.ends_with(" 0/s");
         if is_moving { Ok(()) } else { Err(first) }

@@ -36,8 +36,8 @@ pub struct Rates {
 pub struct RateHistory {
     /// Oldest first, at most [`SECONDS`].
     seconds: VecDeque<Rc<Moved>>,
-    /// The groups of which this page hears a majority.
-    heard: BTreeMap<Vertex, Heard>,
+    /// By the index of their home: the groups of which this page hears a majority.
+    heard: Vec<Option<Heard>>,
 }
 
 /// The topics that moved in one second.
@@ -45,8 +45,8 @@ pub struct RateHistory {
 struct Moved {
     /// Seconds since 1970.
     at_s: u64,
-    /// At most [`MAX_TOPICS`].
-    counts: BTreeMap<TopicName, u32>,
+    /// By name, at most [`MAX_TOPICS`].
+    counts: Vec<(TopicName, u32)>,
     /// Whether other topics moved, too.
     is_full: bool,
 }
@@ -63,15 +63,16 @@ impl Rates {
     /// Counts messages that a topic stored since the last report.
     pub fn count(&mut self, now_ms: u64, topic: &TopicName, home: Vertex, messages: u64) {
         self.roll(now_ms);
-        if messages == 0 || !self.history.heard.contains_key(&home) {
+        if messages == 0 || !self.history.hears(home) {
             return;
         }
-        if !self.present.counts.contains_key(topic) && self.present.counts.len() == MAX_TOPICS {
-            self.present.is_full = true;
-            return;
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        let is_full = self.present.counts.len() == MAX_TOPICS;
+        match self.present.find(topic) {
+            Ok(at) => self.present.counts[at].1 = self.present.counts[at].1.saturating_add(messages),
+            Err(_) if is_full => self.present.is_full = true,
+            Err(at) => self.present.counts.insert(at, (topic.clone(), messages)),
         }
-        let count = self.present.counts.entry(topic.clone()).or_default();
-        *count = count.saturating_add(u32::try_from(messages).unwrap_or(u32::MAX));
     }
 
     /// Whether the current second is over.
@@ -101,11 +102,9 @@ impl Rates {
 
     /// Forgets a deleted topic. A later topic with this name is a new topic.
     pub fn forget(&mut self, topic: &TopicName) {
-        self.present.counts.remove(topic);
-        if self.history.seconds.iter().any(|second| second.counts.contains_key(topic)) {
-            for second in &mut self.history.change().seconds {
-                Rc::make_mut(second).counts.remove(topic);
-            }
+        self.present.forget(topic);
+        if self.history.seconds.iter().any(|second| second.find(topic).is_ok()) {
+            self.history.change().seconds.iter_mut().for_each(|second| Rc::make_mut(second).forget(topic));
         }
     }
 
@@ -118,20 +117,21 @@ impl Rates {
     /// Updates which groups this page hears. Returns those that it did not hear before: messages may have been stored
     /// meanwhile.
     pub fn listen(&mut self, now_ms: u64, cluster: &Cluster) -> Vec<Vertex> {
-        let homes = cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices());
-        let before = &self.history.heard;
-        let heard: BTreeMap<Vertex, Heard> = homes
-            .filter_map(|home| {
-                let is_sparse = self.hears(cluster, home)?;
-                let since_s = before.get(&home).map_or(now_ms / 1_000, |known| known.since_s);
-                Some((home, Heard { since_s, is_sparse }))
-            })
-            .collect();
-        if heard == *before {
-            return Vec::new();
+        let (mut heard, mut new) = (Vec::new(), Vec::new());
+        for home in cluster.dimension.into_iter().flat_map(|dimension| dimension.vertices()) {
+            let before = self.history.heard(home);
+            let now = self.hears(cluster, home).map(|is_sparse| {
+                let since_s = before.map_or(now_ms / 1_000, |known| known.since_s);
+                Heard { since_s, is_sparse }
+            });
+            if before.is_none() && now.is_some() {
+                new.push(home);
+            }
+            heard.push(now);
         }
-        let new = heard.keys().copied().filter(|home| !before.contains_key(home)).collect();
-        self.history.change().heard = heard;
+        if heard != self.history.heard {
+            self.history.change().heard = heard;
+        }
         new
     }
 
@@ -150,30 +150,44 @@ impl Rates {
 impl RateHistory {
     /// Messages per second of a topic at present, averaged over a few seconds. `None`: unknown.
     pub fn rate(&self, topic: &TopicName, home: Vertex) -> Option<f64> {
-        let heard = self.heard.get(&home)?;
+        let heard = self.heard(home)?;
         let recent = self.seconds.iter().rev().take(RATE_SECONDS);
-        let known: Vec<u32> = recent.map_while(|second| second.count(topic, *heard)).collect();
-        let has_moved = !heard.is_sparse || self.seconds.iter().any(|second| second.counts.contains_key(topic));
+        let known: Vec<u32> = recent.map_while(|second| second.count(topic, heard)).collect();
+        let has_moved = !heard.is_sparse || self.seconds.iter().any(|second| second.find(topic).is_ok());
         (has_moved && !known.is_empty())
             .then(|| known.iter().map(|count| f64::from(*count)).sum::<f64>() / known.len() as f64)
     }
 
     /// The messages of each second, the newest last; `None` for unknown seconds.
     pub fn minute(&self, topic: &TopicName, home: Vertex) -> Vec<Option<u32>> {
-        let heard = self.heard.get(&home);
-        self.seconds.iter().map(|second| heard.and_then(|heard| second.count(topic, *heard))).collect()
+        let heard = self.heard(home);
+        self.seconds.iter().map(|second| second.count(topic, heard?)).collect()
     }
 
     /// Whether this page hears what is stored in the group of this home.
     pub fn hears(&self, home: Vertex) -> bool {
-        self.heard.contains_key(&home)
+        self.heard(home).is_some()
+    }
+
+    fn heard(&self, home: Vertex) -> Option<Heard> {
+        self.heard.get(home.index()).copied().flatten()
     }
 }
 
 impl Moved {
+    fn find(&self, topic: &TopicName) -> Result<usize, usize> {
+        self.counts.binary_search_by(|(known, _)| known.cmp(topic))
+    }
+
+    fn forget(&mut self, topic: &TopicName) {
+        if let Ok(at) = self.find(topic) {
+            self.counts.remove(at);
+        }
+    }
+
     /// `None`: unknown.
     fn count(&self, topic: &TopicName, heard: Heard) -> Option<u32> {
-        let count = self.counts.get(topic).copied();
+        let count = self.find(topic).ok().map(|at| self.counts[at].1);
         count.or((!self.is_full).then_some(0)).filter(|_| self.at_s > heard.since_s)
     }
 }

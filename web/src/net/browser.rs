@@ -78,12 +78,8 @@ pub fn copy(text: String, tell: impl FnOnce(bool) + 'static) {
         let has_one = Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|found| found.is_object());
         has_one.then(|| navigator.clipboard())
     });
-    spawn_local(async move {
-        tell(match clipboard {
-            Some(clipboard) => JsFuture::from(clipboard.write_text(&text)).await.is_ok(),
-            None => false,
-        });
-    });
+    let Some(clipboard) = clipboard else { return tell(false) };
+    spawn_local(async move { tell(JsFuture::from(clipboard.write_text(&text)).await.is_ok()) });
 }
 
 /// Replaces the whole page by an error. Nothing of it runs afterwards.

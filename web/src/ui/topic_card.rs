@@ -9,6 +9,7 @@ use super::dispatch::{Dispatch, use_dispatch};
 use super::field::{TextField, deliberate, use_refused};
 use super::report::ReportBox;
 use super::topic_list::TopicList;
+use super::topic_row::Facts;
 use super::words::words;
 use crate::model::cluster::Cluster;
 use crate::model::inbox::Inboxes;
@@ -150,9 +151,11 @@ pub fn TopicCard(props: &TopicCardProps) -> Html {
             } else {
                 <TopicList
                     topics={props.topics.clone()}
-                    cluster={props.cluster.clone()}
-                    rates={props.rates.clone()}
-                    inboxes={props.inboxes.clone()}
+                    facts={Facts {
+                        cluster: props.cluster.clone(),
+                        rates: props.rates.clone(),
+                        inboxes: props.inboxes.clone(),
+                    }}
                     chosen={topic}
                 />
             }

@@ -10,12 +10,9 @@ use yew::prelude::*;
 
 use super::dispatch::use_dispatch;
 use super::field::on_text;
-use super::topic_row::{self, Position};
+use super::topic_row::{self, Facts, Position};
 use crate::format::{grouped, plural};
 use crate::model::ViewAction;
-use crate::model::cluster::Cluster;
-use crate::model::inbox::Inboxes;
-use crate::model::rates::RateHistory;
 use crate::model::shared::Shared;
 use crate::model::topic_table::{Column, Order, TopicRows};
 use crate::model::topics::TopicBook;
@@ -36,9 +33,7 @@ const KEY: &str = "cubecast-topic-order";
 #[derive(Properties, PartialEq)]
 pub struct TopicListProps {
     pub topics: Shared<TopicBook>,
-    pub cluster: Shared<Cluster>,
-    pub rates: Shared<RateHistory>,
-    pub inboxes: Shared<Inboxes>,
+    pub facts: Facts,
     pub chosen: Option<TopicName>,
 }
 
@@ -101,8 +96,9 @@ pub fn TopicList(props: &TopicListProps) -> Html {
 
     let kept = use_mut_ref(TopicRows::default);
     let mut rows = kept.borrow_mut();
-    rows.update(&props.topics, &props.rates, order, &filter, |topic, info| {
-        topic_row::key(props, order.by, topic, info)
+    let facts = &props.facts;
+    rows.update(&props.topics, &facts.rates, order, &filter, |topic, info| {
+        topic_row::key(facts, order.by, topic, info)
     });
     let visible = VisibleRows::of(*scrolled, height, rows.len());
     let stop = if visible.contains(*current) { *current } else { visible.first };
@@ -203,7 +199,9 @@ pub fn TopicList(props: &TopicListProps) -> Html {
                     { for drawn.filter_map(|at| {
                         let topic = rows.topic(at)?;
                         let info = props.topics.topics.get(topic)?;
-                        Some(topic_row::row(props, &choose, topic, info, Position { at, is_stop: at == stop }))
+                        let is_chosen = props.chosen.as_ref() == Some(topic);
+                        let position = Position { at, is_chosen, is_stop: at == stop };
+                        Some(topic_row::row(facts, &choose, topic, info, position))
                     }) }
                 </div>
             </div>
@@ -242,7 +240,7 @@ fn header(column: Column, order: Order, sort_by: &Callback<Column>) -> Html {
     let onclick = sort_by.reform(move |_: MouseEvent| column);
     let id = format!("topics-by-{}", column.name());
     html! {
-        <div role="columnheader" class={column.name()} aria-sort={sort} data-testid={id}>
+        <div role="columnheader" class={format!("col-{}", column.name())} aria-sort={sort} data-testid={id}>
             <button type="button" {title} {onclick}><span>{words}</span></button>
         </div>
     }

@@ -4,10 +4,11 @@ use cubecast_core::cube::Vertex;
 use cubecast_core::names::TopicName;
 use yew::prelude::*;
 
-use super::topic_list::TopicListProps;
 use super::words::{plain_words, words};
 use crate::format::grouped;
+use crate::model::cluster::Cluster;
 use crate::model::cluster::groups::Service;
+use crate::model::inbox::Inboxes;
 use crate::model::rates::RateHistory;
 use crate::model::shared::Shared;
 use crate::model::topic_table::Column;
@@ -16,60 +17,68 @@ use crate::scene::sparkline;
 
 const UNKNOWN: &str = "–";
 
-/// Where a row is.
+/// What the rows show besides the topics themselves.
+#[derive(Clone, PartialEq)]
+pub struct Facts {
+    pub cluster: Shared<Cluster>,
+    pub rates: Shared<RateHistory>,
+    pub inboxes: Shared<Inboxes>,
+}
+
+/// Where a row is, and how it is drawn.
 #[derive(Clone, Copy)]
 pub struct Position {
     pub at: usize,
+    pub is_chosen: bool,
     /// Whether the tab key stops here; the arrow keys reach the other rows.
     pub is_stop: bool,
 }
 
 /// The value by which a topic is sorted; `None` if it is unknown.
-pub fn key(props: &TopicListProps, column: Column, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
+pub fn key(facts: &Facts, column: Column, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
     match column {
         Column::Name => None,
-        Column::Writable => match props.cluster.service(info.home) {
+        Column::Writable => match facts.cluster.service(info.home) {
             Service::NoQuorum(_) => Some(0),
             Service::Leaderless => Some(1),
             Service::Led(_) => Some(2),
             Service::Unknown => None,
         },
-        Column::Rate => props.rates.rate(topic, info.home).map(|rate| (rate * 1_000.0) as u64),
+        Column::Rate => facts.rates.rate(topic, info.home).map(|rate| (rate * 1_000.0) as u64),
         Column::Messages => Some(info.messages),
-        Column::Lag => lag(props, topic, info),
+        Column::Lag => lag(facts, topic, info),
     }
 }
 
 /// What this page's subscription has not received yet. The end of the topic is known while its group is heard.
-fn lag(props: &TopicListProps, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
-    props.inboxes.lag(topic, info.messages).filter(|_| props.rates.hears(info.home))
+fn lag(facts: &Facts, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
+    facts.inboxes.lag(topic, info.messages).filter(|_| facts.rates.hears(info.home))
 }
 
 /// The row of a topic. `choose` receives its position.
 pub fn row(
-    props: &TopicListProps,
+    facts: &Facts,
     choose: &Callback<usize>,
     topic: &TopicName,
     info: &TopicInfo,
     position: Position,
 ) -> Html {
     let name = topic.as_str().to_owned();
-    let is_chosen = props.chosen.as_ref() == Some(topic);
-    let Position { at, is_stop } = position;
+    let Position { at, is_chosen, is_stop } = position;
     let onclick = choose.reform(move |_: MouseEvent| at);
-    let (state, state_words) = match props.cluster.service(info.home) {
+    let (state, state_words) = match facts.cluster.service(info.home) {
         Service::Led(_) => ("writable", "writable"),
         Service::Leaderless => ("leaderless", "no leader"),
         Service::NoQuorum(_) => ("stuck", "cannot be written"),
         Service::Unknown => ("unknown", "leader unknown"),
     };
-    let members = props.cluster.members(info.home);
-    let stand_in = match props.cluster.service(info.home) {
+    let members = facts.cluster.members(info.home);
+    let stand_in = match facts.cluster.service(info.home) {
         Service::Led(leader) if members.first() != Some(leader) => Some(format!("led by {leader}")),
         Service::Led(_) | Service::Leaderless | Service::NoQuorum(_) | Service::Unknown => None,
     };
-    let is_subscribed = props.inboxes.lag(topic, info.messages).is_some();
-    let lag = lag(props, topic, info).map_or_else(|| UNKNOWN.to_owned(), grouped);
+    let is_subscribed = facts.inboxes.lag(topic, info.messages).is_some();
+    let lag = lag(facts, topic, info).map_or_else(|| UNKNOWN.to_owned(), grouped);
     html! {
         <div
             key={name.clone()}
@@ -83,7 +92,7 @@ pub fn row(
             title={plain_words(&topic.to_string())}
             {onclick}
         >
-            <span role="gridcell" class="writable" data-state={state}><span>{state_words}</span></span>
+            <span role="gridcell" class="col-writable" data-state={state}><span>{state_words}</span></span>
             <span role="gridcell" class="name-cell">
                 <span class="name" dir="auto">{words(&topic.to_string())}</span>
                 if state != "writable" {
@@ -94,11 +103,11 @@ pub fn row(
                     <span class="led">{words}</span>
                 }
             </span>
-            <span role="gridcell" class="rate">
-                <Rate topic={topic.clone()} home={info.home} rates={props.rates.clone()} />
+            <span role="gridcell" class="col-rate">
+                <Rate topic={topic.clone()} home={info.home} rates={facts.rates.clone()} />
             </span>
-            <span role="gridcell" class="messages">{grouped(info.messages)}</span>
-            <span role="gridcell" class="lag">{if is_subscribed { lag } else { String::new() }}</span>
+            <span role="gridcell" class="col-messages">{grouped(info.messages)}</span>
+            <span role="gridcell" class="col-lag">{if is_subscribed { lag } else { String::new() }}</span>
         </div>
     }
 }
@@ -126,15 +135,17 @@ fn Rate(props: &RateProps) -> Html {
     let Some(rate) = rates.rate(topic, *home) else {
         return html! { <span title="Unknown: this page hears too few of the topic's replicas">{UNKNOWN}</span> };
     };
+    let minute = rates.minute(topic, *home);
     html! {
         <>
             <svg
                 class="spark"
                 viewBox={format!("0 0 {} {}", sparkline::WIDTH, sparkline::HEIGHT)}
                 preserveAspectRatio="none"
+                data-state={if minute.iter().all(|count| count.unwrap_or(0) == 0) { "still" } else { "moving" }}
                 aria-hidden="true"
             >
-                <path d={sparkline::path(&rates.minute(topic, *home))} />
+                <path d={sparkline::path(&minute)} />
             </svg>
             <span class={(rate > 0.0).then_some("is-moving")}>{rate_words(rate)}</span>
         </>

@@ -40,7 +40,7 @@ async fn each_column_sorts_both_ways_and_says_so_and_the_choice_is_remembered() 
 #[wasm_bindgen_test]
 async fn a_rate_is_shown_only_while_the_page_hears_the_topic() {
     let page = Page::of::<TopicCard>(topic_card(busy())).await;
-    let rate = |page: &Page<TopicCard>, topic| page.text(&format!("[data-testid=topic-row-{topic}] .rate"));
+    let rate = |page: &Page<TopicCard>, topic| page.text(&format!("[data-testid=topic-row-{topic}] .col-rate"));
     assert_eq!((rate(&page, "busy").as_str(), rate(&page, "quiet").as_str()), ("1.0/s", "0/s"));
     assert!(page.get("[data-testid=topic-row-busy] .spark path").get_attribute("d").unwrap().contains('L'));
     drop(page);
