@@ -95,6 +95,8 @@ impl Film {
         for (picture, time) in self.pictures.iter().zip(times) {
             let rectangle = before.map_or(picture.whole(), |before| picture.difference(before));
             writer.set_frame_delay(time.as_millis() as u16, 1_000)?;
+            // The new size is checked against the old position.
+            writer.reset_frame_position()?;
             writer.set_frame_dimension(rectangle.width as u32, rectangle.height as u32)?;
             writer.set_frame_position(rectangle.left as u32, rectangle.top as u32)?;
             writer.set_blend_op(if before.is_some() { png::BlendOp::Over } else { png::BlendOp::Source })?;
