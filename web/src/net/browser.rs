@@ -143,6 +143,16 @@ fn storage() -> Option<Storage> {
 
 // Sizes.
 
+/// The width and the height of the window, in CSS pixels. Without a window: those of a common one.
+pub fn window_size() -> (i32, i32) {
+    let length =
+        |value: Option<wasm_bindgen::JsValue>| value.and_then(|value| value.as_f64()).map(|length| length as i32);
+    let window = web_sys::window();
+    let width = length(window.as_ref().and_then(|window| window.inner_width().ok()));
+    let height = length(window.as_ref().and_then(|window| window.inner_height().ok()));
+    (width.unwrap_or(1_440), height.unwrap_or(900))
+}
+
 /// Reports the size of an element until dropped, beginning with its present size.
 pub struct Measure {
     observer: ResizeObserver,

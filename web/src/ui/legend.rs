@@ -7,9 +7,9 @@ use super::dispatch::use_dispatch;
 use crate::model::ViewAction;
 
 const FRAMES: &[(&str, &str)] = &[
-    ("entries", "log entries"),
+    ("entries", "entries"),
     ("acks", "acknowledgements"),
-    ("requests", "requests and answers"),
+    ("requests", "requests"),
     ("votes", "votes"),
     ("snapshots", "snapshots"),
 ];
@@ -44,7 +44,7 @@ pub fn Legend(props: &LegendProps) -> Html {
             }
             <label class="check">
                 <input type="checkbox" data-testid="background-toggle" checked={props.show_background} {onchange} />
-                {"heartbeats too"}
+                {"heartbeats"}
             </label>
         </div>
     }

@@ -21,13 +21,18 @@ pub struct Panes {
     pub is_dock_closed: bool,
 }
 
-impl Default for Panes {
-    fn default() -> Panes {
-        Panes { topics: 336, actions: 384, dock: 230, is_dock_closed: false }
-    }
-}
-
 impl Panes {
+    /// The sizes for a window of this width and height, before the user changes them: the cube gets the most.
+    pub fn fitting((width, height): (i32, i32)) -> Panes {
+        let share = |whole: i32, percent: i32| whole * percent / 100;
+        Panes {
+            topics: share(width, 22).clamp(260, 336),
+            actions: share(width, 26).clamp(312, 384),
+            dock: share(height, 26).clamp(170, 300),
+            is_dock_closed: false,
+        }
+    }
+
     fn write(self) -> String {
         let Panes { topics, actions, dock, is_dock_closed } = self;
         format!("{topics} {actions} {dock} {}", u8::from(is_dock_closed))
@@ -50,7 +55,10 @@ impl Panes {
 /// The sizes, and their setter, which also remembers them.
 #[hook]
 pub fn use_panes() -> (Panes, Callback<Panes>) {
-    let panes = use_state(|| browser::remembered(KEY).as_deref().and_then(Panes::read).unwrap_or_default());
+    let panes = use_state(|| {
+        let remembered = browser::remembered(KEY).as_deref().and_then(Panes::read);
+        remembered.unwrap_or_else(|| Panes::fitting(browser::window_size()))
+    });
     let set = panes.setter();
     let set = use_callback((), move |panes: Panes, ()| {
         browser::remember(KEY, &panes.write());
@@ -61,7 +69,7 @@ pub fn use_panes() -> (Panes, Callback<Panes>) {
 
 /// The borders that can be dragged.
 pub fn splitters(panes: Panes, set: &Callback<Panes>) -> Html {
-    let fresh = Panes::default();
+    let fresh = Panes::fitting(browser::window_size());
     html! {
         <>
             <Splitter
@@ -96,8 +104,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_cube_gets_the_most_of_a_window_of_any_size() {
+        for window in [(1180, 620), (1280, 760), (1440, 900), (2560, 1300)] {
+            let Panes { topics, actions, dock, .. } = Panes::fitting(window);
+            let cube = window.0 - topics - actions;
+            assert!(cube > actions.max(topics) && window.1 - dock > dock * 2, "{window:?}");
+        }
+    }
+
+    #[test]
     fn sizes_are_remembered_and_other_texts_are_not_believed() {
-        let panes = Panes { topics: 250, is_dock_closed: true, ..Panes::default() };
+        let panes = Panes { topics: 250, is_dock_closed: true, ..Panes::fitting((1440, 900)) };
         assert_eq!(Panes::read(&panes.write()), Some(panes));
         for text in ["", "1 2 3", "1 2 3 4 5", "a b c d", "1 -2 3 0", "1 2 3.5 0"] {
             assert_eq!(Panes::read(text), None, "{text}");

@@ -56,13 +56,7 @@ fn lag(facts: &Facts, topic: &TopicName, info: &TopicInfo) -> Option<u64> {
 }
 
 /// The row of a topic. `choose` receives its position.
-pub fn row(
-    facts: &Facts,
-    choose: &Callback<usize>,
-    topic: &TopicName,
-    info: &TopicInfo,
-    position: Position,
-) -> Html {
+pub fn row(facts: &Facts, choose: &Callback<usize>, topic: &TopicName, info: &TopicInfo, position: Position) -> Html {
     let name = topic.as_str().to_owned();
     let Position { at, is_chosen, is_stop } = position;
     let onclick = choose.reform(move |_: MouseEvent| at);

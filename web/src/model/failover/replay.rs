@@ -5,6 +5,7 @@ use std::rc::Rc;
 use cubecast_core::wire::event::Event;
 
 use super::{Failover, Picture};
+use crate::model::shared::Shared;
 use crate::model::spacetime::RecordedEvent;
 use crate::model::state::State;
 use crate::model::{Action, Moment};
@@ -61,10 +62,11 @@ impl Replay {
         self.at_us >= self.failover.length_us()
     }
 
-    /// The page as it is now, with the cluster of the replay.
+    /// The page as it is now, with the cluster of the replay, and without what is broken now.
     pub fn shown(&self, present: &State) -> State {
         let State { now_ms, cluster, topics, traffic, .. } = self.state.clone();
-        State { now_ms, cluster, topics, traffic, ..present.clone() }
+        let breakages = Shared::default();
+        State { now_ms, cluster, topics, traffic, breakages, ..present.clone() }
     }
 
     /// The place of the newest picture that is not younger than this time.
