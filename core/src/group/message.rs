@@ -20,6 +20,13 @@ impl RaftMessage {
     pub fn is_heartbeat(&self) -> bool {
         self.kind == MessageType::MsgHeartbeat as i32
     }
+
+    /// Whether this is an append whose entries do not follow each other and the entry before them. Raft would panic on
+    /// it.
+    pub(super) fn has_gap(&self) -> bool {
+        let follows = |(entry, behind): (&LogEntry, u64)| self.index.checked_add(behind) == Some(entry.index);
+        self.kind == MessageType::MsgAppend as i32 && !self.entries.iter().zip(1..).all(follows)
+    }
 }
 
 /// Converts a message from Raft. `None` if it addresses a member that cannot exist.
@@ -285,6 +292,20 @@ mod tests {
             context: Vec::new(),
             priority: 0,
         }
+    }
+
+    #[test]
+    fn an_append_with_a_gap_is_recognised() {
+        let entry = |index| LogEntry { index, term: 2, kind: EntryKind::Commands, data: Vec::new().into() };
+        let with = |indexes: &[u64]| append(indexes.iter().copied().map(entry).collect());
+        for good in [&[][..], &[5], &[5, 6, 7]] {
+            assert!(!with(good).has_gap(), "{good:?}");
+        }
+        for bad in [&[4][..], &[6], &[5, 7], &[5, 5], &[5, 4], &[u64::MAX]] {
+            assert!(with(bad).has_gap(), "{bad:?}");
+        }
+        assert!(RaftMessage { index: u64::MAX, ..with(&[0]) }.has_gap());
+        assert!(!RaftMessage { kind: MessageType::MsgReadIndex as i32, ..with(&[0]) }.has_gap());
     }
 
     #[test]

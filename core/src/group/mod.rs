@@ -231,7 +231,7 @@ impl Group {
         let stands_too_early = message.kind == MessageType::MsgTimeoutNow as i32 && self.is_installing();
         // Raft reads the context of a forwarded read without checking that there is one.
         let reads_nothing = message.kind == MessageType::MsgReadIndex as i32 && message.entries.is_empty();
-        if stands_too_early || reads_nothing || self.is_from_the_future(&message) {
+        if stands_too_early || reads_nothing || message.has_gap() || self.is_from_the_future(&message) {
             return;
         }
         let from = message.from;

@@ -37,3 +37,15 @@ fn catch<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         Err(format!("the recording is damaged, or was made by another version: replaying it failed with `{what}`"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_assertion_is_an_error_of_the_file() {
+        let failed: Result<(), String> = catch(|| panic!("entry {} is missing", 7));
+        assert!(failed.is_err_and(|why| why.contains("is damaged") && why.ends_with("`entry 7 is missing`")));
+        assert_eq!(catch(|| Err::<(), _>("it is empty".to_owned())), Err("it is empty".to_owned()));
+    }
+}

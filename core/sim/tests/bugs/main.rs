@@ -28,9 +28,6 @@ const _: () = assert!(cfg!(any(feature = "bugs", debug_assertions)), "release bu
 /// Most runs per bug. A bug that is not reported by then reveals a gap in the workload, the faults or the checkers.
 const MOST_SEEDS: u64 = 1_000;
 
-/// Longer than any run here.
-const ALL_OF_IT: std::time::Duration = std::time::Duration::from_secs(3_600);
-
 /// The result for each bug in the scenario where it shows soonest; computed once for both tests.
 static CAUGHT: LazyLock<Vec<Caught>> = LazyLock::new(|| {
     let caught = for_each(Bug::ALL, |bug| catch(*bug, schedule_of(*bug), seen_with(*bug)));

@@ -1,5 +1,6 @@
 //! A damaged or forged incident ends with an error, and never hangs.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ fn end_of(encoded: &[u8]) -> End {
 #[test]
 fn flipped_bits_are_refused_or_noticed_and_never_hang() {
     let encoded = incident().encode();
-    let mut ends = std::collections::BTreeMap::<End, Vec<usize>>::new();
-    let mut random = fastrand::Rng::with_seed(1);
+    let mut ends = BTreeMap::<End, Vec<usize>>::new();
+    let mut random = fastrand::Rng::with_seed(std::env::var("FLIP_SEED").map_or(1, |s| s.parse().unwrap()));
     // The first bytes are the heads and saved states, in which most can be forged.
     let dense = (0..encoded.len().min(6_000)).step_by(5);
     let sparse: Vec<usize> = (0..600).map(|_| random.usize(..encoded.len())).collect();
@@ -71,15 +72,9 @@ fn flipped_bits_are_refused_or_noticed_and_never_hang() {
         ends.entry(end_of(&flipped)).or_default().push(at);
     }
     let count = |end: End| ends.get(&end).map_or(0, Vec::len);
-    eprintln!("{} bytes: {:?}", encoded.len(), ends.iter().map(|(end, at)| (end, at.len())).collect::<Vec<_>>());
     assert!(count(End::Refused) > 100 && count(End::Different) > 100, "the flipped bits are in the recordings");
     let all: usize = ends.values().map(Vec::len).sum();
-    assert!(
-        count(End::Panicked) * 50 < all,
-        "{} of {all} panicked: {:?}",
-        count(End::Panicked),
-        ends.get(&End::Panicked)
-    );
+    assert!(count(End::Panicked) * 200 < all, "of {all} flips, these panicked: {:?}", ends.get(&End::Panicked));
 }
 
 #[test]

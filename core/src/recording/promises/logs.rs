@@ -86,7 +86,7 @@ impl Logs {
         }
         // A member's log begins long before the recording, which is no gap.
         let is_first_look = from == 1;
-        self.prefixes.skip(if is_first_look { 0 } else { commit + 1 - from - seen });
+        self.prefixes.skip(if is_first_look { 0 } else { (commit + 1 - from).saturating_sub(seen) });
         while known.len() > MAX_ENTRIES {
             known.pop_first();
         }
