@@ -11,8 +11,6 @@ use cubecast_core::time::Timestamp;
 use cubecast_core::wire::answer::Message;
 use serde::{Deserialize, Serialize};
 
-use super::tasks::Refusal;
-
 /// Messages of one page.
 pub const PAGE: u32 = 100;
 /// The first and the last message, one for each bit of an offset, and the page.
@@ -97,8 +95,8 @@ pub enum NotFound {
 
 impl Position {
     /// Reads what was typed: `#120` or `120`, `-100`, `14:03` or `14:03:22` (UTC, within the last 24 hours), `10m ago`.
-    /// Errors: it is none of these.
-    pub fn parse(text: &str, now_ms: u64) -> Result<Position, Refusal> {
+    /// Errors: it is none of these; the text for the user has examples.
+    pub fn parse(text: &str, now_ms: u64) -> Result<Position, String> {
         let text = text.trim();
         let position = match (text.strip_prefix('#'), text.strip_prefix('-')) {
             (Some(offset), _) => number(offset).map(|offset| Position::Offset(Offset(offset))),

@@ -16,6 +16,8 @@ use crate::model::topics::TopicInfo;
 use crate::scene::sparkline;
 
 const UNKNOWN: &str = "–";
+/// Characters at the end of a long name that are always shown.
+const NAME_END: usize = 6;
 
 /// What the rows show besides the topics themselves.
 #[derive(Clone, PartialEq)]
@@ -88,7 +90,7 @@ pub fn row(facts: &Facts, choose: &Callback<usize>, topic: &TopicName, info: &To
         >
             <span role="gridcell" class="col-writable" data-state={state}><span>{state_words}</span></span>
             <span role="gridcell" class="name-cell">
-                <span class="name" dir="auto">{words(&topic.to_string())}</span>
+                <span class="name" dir="auto">{name_words(&topic.to_string())}</span>
                 if state != "writable" {
                     // The same as in the first cell, which has no room for it in a narrow table.
                     <span class="why" data-state={state} aria-hidden="true">{state_words}</span>
@@ -104,6 +106,16 @@ pub fn row(facts: &Facts, choose: &Callback<usize>, topic: &TopicName, info: &To
             <span role="gridcell" class="col-lag">{if is_subscribed { lag } else { String::new() }}</span>
         </div>
     }
+}
+
+/// A name of which a narrow table leaves out the middle: names often differ at the end only.
+fn name_words(name: &str) -> Html {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if !is_plain || name.len() <= 2 * NAME_END {
+        return html! { <span>{words(name)}</span> };
+    }
+    let (beginning, end) = name.split_at(name.len() - NAME_END);
+    html! { <><span>{beginning.to_owned()}</span>{end.to_owned()}</> }
 }
 
 /// The rate as text, for example `2.4/s`. `None`: unknown.
