@@ -19,7 +19,8 @@ const CLEAR_TEXT: f64 = 12.0;
 /// The texts of a node.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct NodeTexts {
-    pub has_name: bool,
+    /// The font size of the name, in page units; `None` without a name.
+    pub name_size: Option<f64>,
     /// The font size of the label, in page units; `None` without a label.
     pub label_size: Option<f64>,
 }
@@ -28,14 +29,17 @@ impl NodeTexts {
     /// All texts. `whole`: CSS pixels per page unit when the whole page is in view; on a small screen, labels get a
     /// larger part of it.
     pub fn all(mark: &NodeMark, whole: f64) -> NodeTexts {
-        NodeTexts { has_name: true, label_size: Some(label_size(mark, whole)) }
+        NodeTexts { name_size: Some(name_sizes(mark).0), label_size: Some(label_size(mark, whole)) }
     }
 
-    /// The texts that can be read. `now`: CSS pixels per page unit.
+    /// The texts that can be read. `now`: CSS pixels per page unit. A name may fill its node in order to be readable.
     pub fn readable(mark: &NodeMark, whole: f64, now: f64) -> NodeTexts {
         let is_readable = |size: &f64| size * now >= LEAST_TEXT;
         let label_size = Some(label_size(mark, whole)).filter(is_readable);
-        NodeTexts { has_name: is_readable(&name_size(mark)), label_size }
+        let (usual, largest) = name_sizes(mark);
+        // A little more, because of rounding.
+        let name_size = usual.max((LEAST_TEXT * 1.01 / now).min(largest));
+        NodeTexts { name_size: Some(name_size).filter(is_readable), label_size }
     }
 }
 
@@ -84,7 +88,7 @@ pub fn Node(props: &NodeProps) -> Html {
 
 /// The node in front of all others, larger, with all its texts. `None` if it can be read without that.
 pub fn magnified(mark: &NodeMark, whole: f64, now: f64) -> Option<Html> {
-    let text = name_size(mark) * now;
+    let text = name_sizes(mark).0 * now;
     let texts = NodeTexts::all(mark, whole);
     let factor = MAGNIFIED_TEXT / text;
     (text < CLEAR_TEXT).then(|| {
@@ -119,8 +123,8 @@ fn face(mark: &NodeMark, texts: NodeTexts) -> Html {
         <>
             { shape("body", mark.outline) }
             { fill(mark) }
-            if texts.has_name {
-                <text class="name" y={px(raised)} style={format!("font-size: {}px", px(name_size(mark)))}>
+            if let Some(size) = texts.name_size {
+                <text class="name" y={px(raised)} style={format!("font-size: {}px", px(size))}>
                     {mark.node.to_string()}
                 </text>
             }
@@ -168,11 +172,11 @@ fn fill(mark: &NodeMark) -> Html {
     }
 }
 
-/// The font size with which the name fits, for any number of bits; page units.
-fn name_size(mark: &NodeMark) -> f64 {
+/// The usual font size of the name, and the largest that fits, for any number of bits; page units.
+fn name_sizes(mark: &NodeMark) -> (f64, f64) {
     let Outline { half_width, half_height, .. } = mark.outline;
     let bits = f64::from(mark.node.to_string().len().max(3) as u8);
-    (half_width * 2.7 / bits).min(half_height * 0.72)
+    ((half_width * 2.7 / bits).min(half_height * 0.72), (half_width * 3.0 / bits).min(half_height * 1.1))
 }
 
 /// The font size of the label, in page units: inside a cell, or below a circle.
