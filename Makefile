@@ -78,7 +78,7 @@ fuzz: ## fuzz every decoder for a minute each; ARGS=600 for ten minutes each
 fuzz-live: dist ## send mutated HTTP, requests, frames and handshakes to one node of eight for ten minutes
 	@CUBECAST_BIN=$(CURDIR)/target/dist/cubecast cargo test --workspace --exclude cubecast-peers --no-default-features --test abuse -- --ignored --nocapture mutated_input_for_ten_minutes
 
-tour: ## take the README's pictures of the dashboard from a real run: docs/tour.png
+tour: ## take the README's pictures of the dashboard from real runs: docs/dashboard.png, docs/tour.png
 	@scripts/setup all
 	@scripts/tour
 

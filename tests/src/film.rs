@@ -131,7 +131,7 @@ impl Picture {
         let rows = || (0..self.height).filter(|y| (0..self.width).any(|x| differs(&x, y)));
         let columns = || (0..self.width).filter(|x| (0..self.height).any(|y| differs(x, &y)));
         let (top, left) = (rows().next().unwrap_or(0), columns().next().unwrap_or(0));
-        let (bottom, right) = (rows().last().unwrap_or(top), columns().last().unwrap_or(left));
+        let (bottom, right) = (rows().next_back().unwrap_or(top), columns().next_back().unwrap_or(left));
         Rectangle { left, top, width: right + 1 - left, height: bottom + 1 - top }
     }
 
