@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_append_with_a_gap_is_recognised() {
-        let entry = |index| LogEntry { index, term: 2, kind: EntryKind::Commands, data: Vec::new().into() };
+        let entry = |index| LogEntry { index, term: 2, kind: EntryKind::Commands, data: bytes::Bytes::new() };
         let with = |indexes: &[u64]| append(indexes.iter().copied().map(entry).collect());
         for good in [&[][..], &[5], &[5, 6, 7]] {
             assert!(!with(good).has_gap(), "{good:?}");

@@ -62,7 +62,7 @@ fn end_of(encoded: &[u8]) -> End {
 fn flipped_bits_are_refused_or_noticed_and_never_hang() {
     let encoded = incident().encode();
     let mut ends = BTreeMap::<End, Vec<usize>>::new();
-    let mut random = fastrand::Rng::with_seed(std::env::var("FLIP_SEED").map_or(1, |s| s.parse().unwrap()));
+    let mut random = fastrand::Rng::with_seed(1);
     // The first bytes are the heads and saved states, in which most can be forged.
     let dense = (0..encoded.len().min(6_000)).step_by(5);
     let sparse: Vec<usize> = (0..600).map(|_| random.usize(..encoded.len())).collect();
