@@ -239,7 +239,7 @@ pub fn Viewport(props: &ViewportProps) -> Html {
                     press(|steering, _| steering.zoom(1.0 / CLOSER, None)),
                     !camera.is_whole(),
                 ) }
-                { button("zoom-fit", "Show everything (0)", "Fit", press(Steering::show_all), true) }
+                { button("zoom-fit", "Fit: show everything (0)", "Fit", press(Steering::show_all), true) }
                 { button(
                     "zoom-in",
                     "Zoom in (+)",
