@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cubecast_core::identity::{HostId, TraceId};
+use cubecast_core::identity::HostId;
 use cubecast_core::wire::event::FrameKind;
 
 /// Pulses drawn at once; more could not be told apart, so further frames are not drawn.
@@ -12,9 +12,6 @@ const SAID_FOR_MS: u64 = 2_000;
 /// How long a pulse travels, milliseconds. (Much longer than a frame takes, so that it can be seen.)
 pub const PULSE_MS: u64 = 900;
 
-/// Requests that only look whose frames are recognised.
-const MAX_LOOKS: usize = 64;
-
 /// The pulses on the cube.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
@@ -23,8 +20,6 @@ pub struct Traffic {
     /// Frames since the page was opened, drawn or not.
     pub seen: u64,
     left_out_at_ms: Option<u64>,
-    /// The newest requests that only look.
-    looks: VecDeque<TraceId>,
 }
 
 /// One animated frame.
@@ -53,19 +48,6 @@ impl Traffic {
         }
     }
 
-    /// Records that a request only looks: its frames belong to the background.
-    pub fn note_look(&mut self, trace: TraceId) {
-        if self.looks.len() == MAX_LOOKS {
-            self.looks.pop_front();
-        }
-        self.looks.push_back(trace);
-    }
-
-    /// Whether a frame with this trace belongs to a request that only looks.
-    pub fn is_look(&self, trace: Option<TraceId>) -> bool {
-        trace.is_some_and(|trace| self.looks.contains(&trace))
-    }
-
     /// Whether frames were left out recently.
     pub fn leaves_out(&self, now_ms: u64) -> bool {
         self.left_out_at_ms.is_some_and(|at| now_ms < at + SAID_FOR_MS)
@@ -82,11 +64,6 @@ impl Traffic {
             self.pulses.pop_front();
         }
     }
-}
-
-/// Requests that change nothing and read no messages: pages send them periodically.
-pub fn only_looks(action: &str) -> bool {
-    matches!(action, "watch" | "status" | "cluster" | "topics" | "locate")
 }
 
 /// Heartbeats, their answers and link states cross every edge constantly; they are drawn only on request.
@@ -109,14 +86,6 @@ mod tests {
         assert_eq!(traffic.pulses.back().map(|pulse| pulse.number), Some(MAX_PULSES as u64 - 1));
         assert_eq!(traffic.seen, MAX_PULSES as u64 + 10);
         assert!(traffic.leaves_out(SAID_FOR_MS - 1) && !traffic.leaves_out(SAID_FOR_MS));
-    }
-
-    #[test]
-    fn the_newest_requests_that_look_are_known() {
-        let mut traffic = Traffic::default();
-        (0..=MAX_LOOKS as u64).for_each(|trace| traffic.note_look(TraceId(trace)));
-        let known = [0, 1, MAX_LOOKS as u64].map(|trace| traffic.is_look(Some(TraceId(trace))));
-        assert_eq!((known, traffic.is_look(None)), ([false, true, true], false));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::model::feed::Fact;
 use crate::model::invariants::{Evidence, Invariants};
 use crate::model::state::State;
 use crate::model::task::Panel;
-use crate::model::traffic::{is_background, only_looks};
+use crate::model::traffic::is_background;
 use crate::model::xray::Xray;
 
 impl State {
@@ -83,7 +83,7 @@ impl State {
         if Invariants::concerns(&told.event) {
             self.check_invariants(Evidence::Event(told));
         }
-        self.learn_change(told);
+        self.learn_change(told.node, &told.event);
     }
 
     /// The X-ray, with its replicas set.
@@ -93,16 +93,15 @@ impl State {
         xray
     }
 
-    fn learn_change(&mut self, told: &WatchEvent) {
-        let by = told.node;
-        match &told.event {
+    fn learn_change(&mut self, by: HostId, event: &Event) {
+        match event {
             Event::NodeState { subject, state } => self.learn_state(by, *subject, *state),
             Event::LinkState { from, to, up } => self.learn_link(by, *from, *to, *up),
             Event::LinkConditions { from, to, conditions } => self.learn_conditions(*from, *to, *conditions),
             Event::RoleChanged { group, role, term, leader } => self.learn_role(by, *group, *role, *term, *leader),
             Event::MembersChanged { group, voters, learners } => self.learn_members(by, *group, voters, learners),
-            Event::FrameSent { to, what, .. } => self.see_frame(told, *to, *what, false),
-            Event::FrameDropped { to, what, .. } => self.see_frame(told, *to, *what, true),
+            Event::FrameSent { to, what, .. } => self.see_frame(by, *to, *what, false),
+            Event::FrameDropped { to, what, .. } => self.see_frame(by, *to, *what, true),
             Event::ReplicaStored { topic, group, offset } => {
                 self.learn_stored(topic, *group, *offset);
                 self.feed.change().add_stored(self.now_ms, topic, *offset, by);
@@ -136,11 +135,6 @@ impl State {
             Event::StorageState { state, .. } => self.note(Fact::StorageChanged { node: by, state: *state }),
             Event::Warning { text } => self.note(Fact::Warning { node: by, text: text.clone() }),
             Event::SnapshotProgress { .. } | Event::Committed { .. } => {}
-            Event::RequestReceived { action, .. } if only_looks(action) => {
-                if let Some(trace) = told.trace {
-                    self.traffic.change().note_look(trace);
-                }
-            }
             Event::RequestReceived { .. } | Event::RequestAnswered { .. } | Event::Delivered { .. } => {}
         }
     }
@@ -241,13 +235,11 @@ impl State {
     }
 
     /// A frame that was dropped for lack of a route has no edge to be drawn on.
-    fn see_frame(&mut self, told: &WatchEvent, to: HostId, what: FrameKind, dropped: bool) {
-        let from = told.node;
+    fn see_frame(&mut self, from: HostId, to: HostId, what: FrameKind, dropped: bool) {
         if Seating::founded_by(from).edge(from, to).is_none() {
             return;
         }
-        let is_background = is_background(what) || self.traffic.is_look(told.trace);
-        if self.show_background || !is_background {
+        if self.show_background || !is_background(what) {
             let now_ms = self.now_ms;
             self.traffic.change().add(now_ms, from, to, what, dropped);
         }

@@ -11,7 +11,7 @@ use cubecast_core::wire::json;
 use super::record::{Answered, RecordedEvent, Request};
 use super::story::Story;
 use crate::model::cluster::Cluster;
-use crate::model::traffic::{is_background, only_looks};
+use crate::model::traffic::is_background;
 
 /// Events that are kept: the last two seconds at 2,000 events per second.
 pub const MAX_EVENTS: usize = 4_096;
@@ -144,6 +144,11 @@ impl Recorder {
             self.requests.remove(oldest.unwrap_or(0));
         }
     }
+}
+
+/// Requests that this page sends periodically.
+fn only_looks(action: &str) -> bool {
+    matches!(action, "watch" | "status" | "cluster" | "topics" | "locate")
 }
 
 #[cfg(test)]
