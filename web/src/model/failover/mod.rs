@@ -141,9 +141,11 @@ impl Failover {
         self.events.last().map_or(0, |(at_us, _)| *at_us)
     }
 
-    /// From the first step to the election, microseconds; `None` if the election itself was not reported.
+    /// From the stop of the former leader to the election, microseconds; `None` unless both were reported. A leader that
+    /// is only cut off from some nodes, or hands over, may go on leading meanwhile.
     pub fn took_us(&self) -> Option<u64> {
-        let elected = self.steps.iter().find(|step| matches!(step.what, StepKind::Elected { .. }))?;
-        Some(elected.at_us - self.steps.first()?.at_us)
+        let at_us = |is: fn(&StepKind) -> bool| self.steps.iter().find(|step| is(&step.what)).map(|step| step.at_us);
+        let elected_us = at_us(|what| matches!(what, StepKind::Elected { .. }))?;
+        elected_us.checked_sub(at_us(|what| matches!(what, StepKind::Stopped { .. }))?)
     }
 }

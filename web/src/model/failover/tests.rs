@@ -106,6 +106,18 @@ fn the_first_election_of_a_group_is_no_failover() {
 }
 
 #[test]
+fn a_leader_that_hands_over_leaves_no_time_without_a_leader() {
+    let mut story = Story::begin();
+    let (members, group) = (story.members(), story.group());
+    story.told(2_000, members[1], Event::NodeState { subject: members[0], state: NodeState::Failed });
+    let elected = Event::RoleChanged { group, role: Role::Leader, term: 2, leader: Some(members[1]) };
+    story.told(6_000, members[1], elected);
+    story.look(6_100);
+    story.look(6_000 + AFTER_MS);
+    assert_eq!(story.kept.unwrap().took_us(), None);
+}
+
+#[test]
 fn the_group_of_the_chosen_topic_is_preferred() {
     let mut story = Story::begin();
     let chosen = story.group();
