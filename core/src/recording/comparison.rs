@@ -19,7 +19,8 @@ pub struct Comparison {
     pub first_difference: Option<Timestamp>,
 }
 
-/// What was compared when the contents of a recording were masked. The masked recording cannot show it any more.
+/// The comparisons that were made while the contents of a recording were masked. They cannot be repeated with the masked
+/// recording.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Redaction {
     /// A replay of the original recording.

@@ -167,7 +167,7 @@ impl Controller {
                 match task.go_on_searching(&reply.answer) {
                     Some(Progress::GoOn) => {}
                     Some(Progress::Failed(why)) => return self.end_search(task, why),
-                    // What a search prepares is of no interest.
+                    // The user does not need the answers to the preparations of a search.
                     None if task.search.is_some() => {}
                     Some(Progress::Done) | None => {
                         if let Some(found) = task.found(&reply.answer) {

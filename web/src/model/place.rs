@@ -1,4 +1,4 @@
-//! What the live page shows, as a fragment of its address: the topic, the tabs, the selection and the layout. A link
+//! The state of the live page as a fragment of its address: the topic, the tabs, the selection and the layout. A link
 //! leads there, and the browser's Back returns there.
 
 use cubecast_core::identity::HostId;

@@ -61,7 +61,7 @@ enum Stage {
     Page(u64),
 }
 
-/// What follows from a read.
+/// The next action after a read.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Progress {
     /// More reads are needed.

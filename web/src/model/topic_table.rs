@@ -41,7 +41,7 @@ pub struct TopicRows {
     /// The rows that match the filter, in order.
     found: Vec<u32>,
     filter: Option<String>,
-    /// What was done so far.
+    /// The work that was done so far.
     pub work: Work,
 }
 

@@ -100,7 +100,7 @@ fn eventful() -> (Cluster, Vec<String>) {
     (cluster, secrets)
 }
 
-/// What the eventful run must contain for the test to mean anything.
+/// Panics if the run lacks an event that the test is about.
 fn assert_contents_are_everywhere(incident: &Incident) {
     let mut seen = BTreeSet::new();
     let mut replay = Replay::open(incident).unwrap();

@@ -54,7 +54,7 @@ pub(super) struct Known {
     host: HostId,
 }
 
-/// What is known about an acknowledged message.
+/// An acknowledged message, as the recordings show it.
 pub(super) enum Found<'a> {
     Message(&'a Known),
     /// No replica has written a message there.

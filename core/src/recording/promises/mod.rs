@@ -1,4 +1,4 @@
-//! What must hold in every incident, checked while it is replayed.
+//! The promises of a cluster, checked while an incident is replayed.
 //!
 //! A recording contains nodes, not their clients. The checks therefore use only what the nodes of the replay show: their
 //! inputs, their effects, and their state after each turn. The checkers of the simulator (`core/sim`) see more, for

@@ -42,7 +42,7 @@ pub(super) struct Args {
     remote: Remote,
 }
 
-/// What is removed from a recording.
+/// The parts of a recording that are removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Redact {
     /// The contents of messages.

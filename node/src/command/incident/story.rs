@@ -1,4 +1,4 @@
-//! What happened in an incident, as sentences.
+//! The events of an incident, as sentences.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -39,7 +39,7 @@ pub struct Lags {
     positions: Vec<Position>,
 }
 
-/// Who reports a subscription's deliveries.
+/// The source of the reports about a subscription's deliveries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Source {
     /// This page receives them.

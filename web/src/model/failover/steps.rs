@@ -21,7 +21,7 @@ pub struct Step {
     pub what: StepKind,
 }
 
-/// What the node did or noticed.
+/// The kind of a step.
 #[derive(Clone, PartialEq, Debug)]
 pub enum StepKind {
     /// The former leader was stopped.
@@ -48,9 +48,8 @@ pub fn steps<'a>(election: Election, events: impl Iterator<Item = (u64, &'a Watc
         let is_elected = steps.iter().any(|step| matches!(step.what, StepKind::Elected { .. }));
         let is_known = |step: &Step| step.node == told.node && step.what == what;
         let is_superfluous = match &what {
-            StepKind::Stopped { .. } | StepKind::Candidate { .. } | StepKind::Elected { .. } => {
-                steps.iter().any(is_known)
-            }
+            StepKind::Stopped { .. } => is_elected,
+            StepKind::Candidate { .. } | StepKind::Elected { .. } => steps.iter().any(is_known),
             // Nodes that notice it after the election do not change its course.
             StepKind::Silence => is_elected || steps.iter().any(|step| step.what == StepKind::Silence),
             StepKind::Stored { .. } => {
@@ -58,7 +57,14 @@ pub fn steps<'a>(election: Election, events: impl Iterator<Item = (u64, &'a Watc
             }
             StepKind::Returned | StepKind::CaughtUp => !is_elected,
         };
-        if !is_superfluous && steps.len() < MAX_STEPS {
+        if is_superfluous {
+            continue;
+        }
+        if matches!(what, StepKind::Stopped { .. }) {
+            // The failover begins with the last stop before the election.
+            steps.clear();
+        }
+        if steps.len() < MAX_STEPS {
             steps.push(Step { at_us, node: told.node, what });
         }
     }

@@ -106,6 +106,18 @@ fn the_first_election_of_a_group_is_no_failover() {
 }
 
 #[test]
+fn a_failover_begins_with_the_last_stop_of_its_leader() {
+    let mut story = Story::begin();
+    let leader = story.members()[0];
+    story.told(1_500, leader, Event::Stopped { mode: StopMode::Crash, duration_ms: 500 });
+    story.told(1_600, leader, Event::Returned { incarnation: 1 });
+    story.fail_over();
+    story.look(3_200);
+    story.look(3_160 + AFTER_MS);
+    assert_eq!(story.kept.unwrap().took_us(), Some(160_000));
+}
+
+#[test]
 fn a_leader_that_hands_over_leaves_no_time_without_a_leader() {
     let mut story = Story::begin();
     let (members, group) = (story.members(), story.group());
