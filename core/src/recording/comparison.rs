@@ -19,8 +19,8 @@ pub struct Comparison {
     pub first_difference: Option<Timestamp>,
 }
 
-/// The comparisons that were made while the contents of a recording were masked. They cannot be repeated with the masked
-/// recording.
+/// The comparisons that were made while the contents of a recording were masked. The masked recording is not enough to
+/// repeat them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Redaction {
     /// A replay of the original recording.
