@@ -1,8 +1,8 @@
 //! The promises of a cluster, checked while an incident is replayed.
 //!
 //! A recording contains nodes, not their clients. The checks therefore use only what the nodes of the replay show:
-//! their inputs, their effects, and their state after each turn. The checkers of the simulator (`core/sim`) see more, for
-//! example the final messages of all replicas after everything was healed.
+//! their inputs, their effects, and their state after each turn. The checkers of the simulator (`core/sim`) see more,
+//! for example the final messages of all replicas after everything was healed.
 //!
 //! Recordings of several nodes cover different times, and some are missing. A check compares what is covered, counts
 //! what it compared, and reports the number of facts that it could not compare.
